@@ -17,6 +17,8 @@ class FrontParams(Params):
 
     hsts: int = Field(default=63072000, ge=0)
     """Seconds for which browsers must use https (Mozilla's recommendation: two years); 0 omits the header."""
+    tls_profile: Literal["intermediate", "modern"] = "intermediate"
+    """Mozilla's recommendation that is followed: TLS 1.2 and 1.3, or 1.3 alone, which browsers before 2019 lack."""
     static_max_age: int = Field(default=31536000, ge=0)
     """Seconds for which browsers may keep static files with a hash in their name."""
     access_log: Literal["json", "combined"] = "json"

@@ -2,84 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import dataclass, replace
-from typing import Any
+import socket
+import ssl
+from dataclasses import replace
 
 import pytest
-import yaml
-from helpers.cli import Run, prov
+from helpers.cli import prov
 from helpers.hosts import Hosts, Kind, on
-from helpers.pebble import DIRECTORY, Pebble
-from helpers.projects import HELLO, Project
+from helpers.issued import CERTIFICATE, PROGRAM, Issued, failed, issued_on, renewed
 from helpers.web import Site
-
-from provision import lab
 
 pytestmark = pytest.mark.lab
 
 ACME = "t-acme"
-CERTIFICATE, STATE = "/etc/prov/tls/hello.crt", "/var/lib/prov-acme/state/hello.json"
-PROGRAM = ("python3", "-B", "/usr/local/lib/prov-acme/acme.py")
 LEARNT = "certificate for hello.test from https://localhost:14000/dir"
-#: lifetime of certificates in seconds: long enough for the other tests of this file
-SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A host whose certificate comes from an authority on the same host."""
-
-    host: lab.LabHost
-    project: Project
-    pebble: Pebble
-    planned: Run
-    first: Run
-    second: Run
-
-    @property
-    def site(self) -> Site:
-        """As browsers see it that trust the authority. Its roots change with each start."""
-        return Site(self.host.address, "hello.test", self.pebble.roots(self.project.folder))
-
-    def deploy(self, status: int = 0, **settings: Any) -> Run:
-        """Deploy with other settings of the application."""
-        inventory = self.project.folder / "inventory/hosts.yml"
-        content = yaml.safe_load(inventory.read_text())
-        content["tests"]["hosts"][ACME]["apps"]["hello"].update(settings)
-        inventory.write_text(yaml.safe_dump(content))
-        return prov("deploy", ACME, cwd=self.project.folder, status=status, timeout=200)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """What the host remembers of its certificate."""
-        found: dict[str, Any] = json.loads(on(ACME, "cat", STATE))
-        return found
-
-    def now(self) -> None:
-        """Have the host believe that its authority wants the certificate replaced: its window is over (RFC 9773)."""
-        text = json.dumps({**self.state, "window": [1, 2], "next": 0, "error": ""})
-        on(ACME, "sh", "-c", f"echo '{text}' >{STATE}.new && mv {STATE}.new {STATE}")
 
 
 @pytest.fixture(scope="module")
 def issued(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Issued:
     host = lab_hosts.one(ACME, Kind("debian-13"))
-    project = Project(tmp_path_factory.mktemp("acme")).examples()
-    pebble = Pebble(ACME, project.folder, seconds=SECONDS)
-    settings = {"server": DIRECTORY, "agree": True, "authority": "../pebble.pem"}
-    app = {**HELLO, "redirects": ["www.hello.test"], "tls": "acme"}
-    project.inventory(
-        {ACME: {"apps": {"hello": app}}},
-        ansible_connection="lab",
-        roles=["python", "app"],
-        tls={"acme": settings, "check": "3s"},
-    )
-    planned = prov("plan", ACME, cwd=project.folder, status=3)
-    first = prov("deploy", ACME, cwd=project.folder, timeout=400, status=0)
-    second = prov("deploy", ACME, cwd=project.folder, status=0)
-    return Issued(host, project, pebble, planned, first, second)
+    # long enough for all tests of this file
+    return issued_on(host, tmp_path_factory.mktemp("acme"), seconds=900, check="3s")
 
 
 def test_the_first_deploy_ends_with_a_certificate_that_browsers_take(issued: Issued) -> None:
@@ -91,6 +34,23 @@ def test_the_first_deploy_ends_with_a_certificate_that_browsers_take(issued: Iss
     assert replace(issued.site, domain="www.hello.test").get().status == 308
     # what anyone else asks there is neither redirected nor the application's
     assert issued.site.get("/.well-known/acme-challenge/x", tls=False).status == 404
+
+
+def speaks(issued: Issued, version: ssl.TLSVersion) -> bool:
+    """Whether the front makes a connection with a version of TLS, and no other."""
+    context = ssl.create_default_context(cafile=str(issued.site.ca))
+    context.minimum_version = context.maximum_version = version
+    try:
+        with socket.create_connection((issued.host.address, 443), 10) as plain:
+            context.wrap_socket(plain, server_hostname="hello.test").close()
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def test_the_modern_profile_is_tls_1_3_alone(issued: Issued) -> None:
+    assert speaks(issued, ssl.TLSVersion.TLSv1_3)
+    assert not speaks(issued, ssl.TLSVersion.TLSv1_2)
 
 
 def test_keys_are_where_they_belong(issued: Issued) -> None:
@@ -140,25 +100,9 @@ def test_from_one_authority_to_another_and_back_and_to_the_other_front(issued: I
     assert issued.site.get().title == "Hello from Flask"
     assert on(ACME, "sha256sum", "/etc/prov/tls/hello.key") == key
     assert issued.site.get("/.well-known/acme-challenge/x", tls=False).status == 404
+    assert speaks(issued, ssl.TLSVersion.TLSv1_3)
+    assert not speaks(issued, ssl.TLSVersion.TLSv1_2)
     old = issued.site.serial()
     issued.now()
     renewed(issued, old)
     assert issued.deploy().tally(ACME)["changed"] == 0
-
-
-def renewed(issued: Issued, old: int) -> int:
-    """Wait until another certificate is served; return its serial number."""
-    end = time.monotonic() + 60
-    while (new := issued.site.serial()) == old:
-        assert time.monotonic() < end, on(ACME, "journalctl", "-u", "prov-acme", "-n", "20", "--no-pager")
-        time.sleep(0.5)
-    return new
-
-
-def failed(issued: Issued) -> str:
-    """Wait until a try has failed; return why."""
-    end = time.monotonic() + 60
-    while not (error := issued.state["error"]):
-        assert time.monotonic() < end
-        time.sleep(0.5)
-    return str(error)

@@ -186,7 +186,9 @@ def remember_failure(name: str, wanted: Wanted, state: State, message: str) -> N
     state["failures"] = state.get("failures", 0) + 1
     # a validation that fails five times an hour is refused (Let's Encrypt, rate limits)
     wait = min(max(whole / 500, 5.0), HOUR / 3) * 2 ** min(state["failures"] - 1, 10)
-    wait = min(wait, DAY, max(left / 4, 5.0)) if left > 0 else min(wait, DAY)
+    wait = min(wait, DAY, max(whole / 10, 5.0))
+    if left > 0:
+        wait = min(wait, max(left / 4, 5.0))
     asked = re.search(r"retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)", message)
     if asked:
         wait = max(wait, instant(asked.group(1).replace(" ", "T") + "Z") - time.time())

@@ -31,8 +31,6 @@ mkdir -p /opt/pebble
 cd /opt/pebble
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\
     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem 2>/dev/null
-systemd-run -q --unit=dns pebble-challtestsrv -defaultIPv6 "" -defaultIPv4 127.0.0.1 -http01 "" -https01 "" \\
-    -tlsalpn01 "" -doh ""
 """
 
 
@@ -46,6 +44,13 @@ class Pebble:
         (folder / "pebble.pem").write_text(on(host, "cat", "/opt/pebble/cert.pem") + "\n")
         settings = {"pebble": {**SETTINGS, "certificateValidityPeriod": seconds}}
         on(host, "sh", "-c", f"echo '{json.dumps(settings)}' >/opt/pebble/config.json")
+        self.boot()
+
+    def boot(self) -> None:
+        """Start it with its server for DNS."""
+        silent = [word for kind in ("http01", "https01", "tlsalpn01", "doh") for word in (f"-{kind}", "")]
+        argv = ["pebble-challtestsrv", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1", *silent]
+        on(self.host, "systemd-run", "-q", "--unit=dns", *argv)
         self.start()
 
     def start(self) -> None:

@@ -1,0 +1,97 @@
+"""A host whose certificate comes from an ACME authority on the same host."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers.cli import Run, prov
+from helpers.hosts import on
+from helpers.pebble import DIRECTORY, Pebble
+from helpers.projects import HELLO, Project
+from helpers.web import Site
+from provision import lab
+
+CERTIFICATE, STATE = "/etc/prov/tls/hello.crt", "/var/lib/prov-acme/state/hello.json"
+PROGRAM = ("python3", "-B", "/usr/local/lib/prov-acme/acme.py")
+
+
+@dataclass(frozen=True)
+class Issued:
+    """It, planned on a bare host, deployed, and deployed again."""
+
+    host: lab.LabHost
+    project: Project
+    pebble: Pebble
+    planned: Run
+    first: Run
+    second: Run
+
+    @property
+    def site(self) -> Site:
+        """As browsers see it that trust the authority. Its roots change with each start."""
+        return Site(self.host.address, "hello.test", self.pebble.roots(self.project.folder))
+
+    def deploy(self, status: int = 0, **settings: Any) -> Run:
+        """Deploy with other settings of the application."""
+        inventory = self.project.folder / "inventory/hosts.yml"
+        content = yaml.safe_load(inventory.read_text())
+        content["tests"]["hosts"][self.host.name]["apps"]["hello"].update(settings)
+        inventory.write_text(yaml.safe_dump(content))
+        return prov("deploy", self.host.name, cwd=self.project.folder, status=status, timeout=200)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the host remembers of its certificate."""
+        found: dict[str, Any] = json.loads(on(self.host.name, "cat", STATE))
+        return found
+
+    def now(self) -> None:
+        """Have the host believe that its authority wants the certificate replaced: its window is over (RFC 9773)."""
+        text = json.dumps({**self.state, "window": [1, 2], "next": 0, "error": ""})
+        on(self.host.name, "sh", "-c", f"echo '{text}' >{STATE}.new && mv {STATE}.new {STATE}")
+
+
+def issued_on(host: lab.LabHost, folder: Path, *, seconds: int, check: str) -> Issued:
+    """Bring a bare host to a certificate. seconds: lifetime of certificates.  check: how often the host looks."""
+    project = Project(folder).examples()
+    pebble = Pebble(host.name, project.folder, seconds=seconds)
+    settings = {"server": DIRECTORY, "agree": True, "authority": "../pebble.pem"}
+    app = {**HELLO, "redirects": ["www.hello.test"], "tls": "acme"}
+    project.inventory(
+        {host.name: {"apps": {"hello": app}}},
+        ansible_connection="lab",
+        roles=["python", "app"],
+        tls={"acme": settings, "check": check},
+        nginx={"tls_profile": "modern"},
+        apache={"tls_profile": "modern"},
+    )
+    planned = prov("plan", host.name, cwd=project.folder, status=3)
+    first = prov("deploy", host.name, cwd=project.folder, timeout=400, status=0)
+    second = prov("deploy", host.name, cwd=project.folder, status=0)
+    return Issued(host, project, pebble, planned, first, second)
+
+
+def renewed(issued: Issued, old: int) -> int:
+    """Wait until another certificate is served; return its serial number."""
+    end = time.monotonic() + 60
+    while (new := issued.site.serial()) == old:
+        assert time.monotonic() < end, on(
+            issued.host.name, "journalctl", "-u", "prov-acme", "-n", "20", "--no-pager"
+        )
+        time.sleep(0.5)
+    return new
+
+
+def failed(issued: Issued) -> str:
+    """Wait until a try has failed; return why."""
+    end = time.monotonic() + 60
+    while not (error := issued.state["error"]):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    return str(error)

@@ -1,0 +1,103 @@
+"""Certificates of minutes: renewed unattended while the site is asked, and through what can go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from helpers.hosts import Hosts, Kind, on, reboot
+from helpers.issued import CERTIFICATE, Issued, failed, issued_on, renewed
+from helpers.web import Site
+
+pytestmark = pytest.mark.lab
+
+NAME = "p-acme"
+#: lifetime of certificates in seconds
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def issued(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    host = lab_hosts.one(NAME, Kind("debian-13"))
+    return issued_on(host, tmp_path_factory.mktemp("acme"), seconds=SECONDS, check="2s")
+
+
+@contextmanager
+def asked(site: Site, askers: int = 4) -> Iterator[list[str]]:
+    """Ask a site all the time, each time on a connection of its own; the list gets what was not answered."""
+    over, lost = threading.Event(), []
+
+    def ask() -> None:
+        while not over.wait(0.02):
+            try:
+                answer = site.get("/healthz")
+                lost.extend([] if answer.status == 200 else [str(answer.status)])
+            except OSError as error:
+                lost.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(askers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lost
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("front", ["nginx", "apache"])
+def test_five_renewals_lose_no_request(issued: Issued, front: str) -> None:
+    issued.deploy(front=front)
+    site = issued.site
+    with asked(site) as lost:
+        serials = [site.serial()]
+        for _ in range(5):
+            serials.append(renewed(issued, serials[-1]))
+    assert len(set(serials)) == 6
+    assert lost == []
+
+
+def test_a_full_disk(issued: Issued) -> None:
+    site = issued.site
+    work = "/var/lib/prov-acme/work"
+    on(NAME, "mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", work)
+    on(NAME, "sh", "-c", f"cat /dev/zero >{work}/full 2>/dev/null; true")
+    old = site.serial()
+    issued.now()
+    assert "No space left on device" in failed(issued)
+    assert site.serial() == old
+    on(NAME, "umount", work)
+    assert renewed(issued, old) != old, "the next try mends it"
+
+
+def test_a_key_that_is_replaced_by_hand(issued: Issued) -> None:
+    site = issued.site
+    old = site.serial()
+    key = "/etc/prov/tls/hello.key"
+    on(NAME, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+    renewed(issued, old)
+    public = on(NAME, "openssl", "pkey", "-in", key, "-pubout")
+    assert on(NAME, "openssl", "x509", "-in", CERTIFICATE, "-noout", "-pubkey") == public
+
+
+def test_a_front_that_is_down_serves_it_when_it_is_back(issued: Issued) -> None:
+    site, unit = issued.site, "apache2"
+    old = site.serial()
+    on(NAME, "systemctl", "stop", unit)
+    time.sleep(SECONDS)
+    on(NAME, "systemctl", "start", unit)
+    assert renewed(issued, old) != old
+
+
+def test_a_reboot_in_the_middle(issued: Issued) -> None:
+    old = issued.site.serial()
+    issued.now()
+    reboot(NAME)
+    on(NAME, "sh", "-c", "systemctl reset-failed pebble dns 2>/dev/null; true")
+    issued.pebble.boot()
+    assert renewed(issued, old) != old
+    assert on(NAME, "sh", "-c", "ls /var/lib/prov-acme/work | grep -c order-; true") == "0"
