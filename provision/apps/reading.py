@@ -10,7 +10,7 @@ from provision.apps.app_model import GIT_URL, App
 from provision.apps.application import Application
 from provision.apps.local_paths import files_missing, local
 from provision.apps.settings import known_roles
-from provision.apps.tls_settings import Acme, OwnCertificate, Tls, acme_settings
+from provision.apps.tls_settings import Acme, OwnCertificate, Tls, acme_defaults, acme_settings
 from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
@@ -213,15 +213,19 @@ def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
             for part, message in faults(app.tls, app.names):
                 errors.append(host.error(("apps", app.name, "tls", part), message))
         if isinstance(app.tls, Acme):
-            errors += [host.error(("apps", app.name, "tls"), message) for message in acme_faults(app)]
+            errors += [host.error(("apps", app.name, "tls"), message) for message in acme_faults(host, app)]
     return errors
 
 
-def acme_faults(app: App) -> list[str]:
+def acme_faults(host: InventoryHost, app: App) -> list[str]:
     """Return why an ACME authority could not certify an application's names."""
     assert isinstance(app.tls, Acme)
-    wild = [name for name in app.names if name.startswith("*.")]
-    found = [f"{name!r} cannot be certified: http-01 has no wildcards (RFC 8555, 7.1.3)" for name in wild[:1]]
+    found: list[str] = []
+    if app.tls.challenge == "http-01":
+        wild = [name for name in app.names if name.startswith("*.")]
+        found += [f"{name!r} needs `challenge: dns-01`: http-01 has no wildcards" for name in wild[:1]]
+    elif not acme_defaults(host).get("dns"):
+        found.append("`challenge: dns-01` needs `dns` in the variable `tls`: {acme: {dns: {server: ...}}}")
     file = app.tls.authority
     if file is not None and not os.path.isfile(file):  # noqa: PTH113 (as local_paths.is_folder)
         found.append(f"`authority`: no such file: {file}")

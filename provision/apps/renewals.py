@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from provision.apps.app_model import App
 from provision.apps.balancing import entries, servers_of
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
-from provision.apps.tls_settings import Acme, AcmeDefaults
+from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates
 from provision.inventory import InventoryHost
 
 #: folders of the program that renews certificates of ACME authorities (roles/tls/files), and of what it writes
@@ -52,8 +52,14 @@ def renewal(app: App, front: str, common: AcmeDefaults | None = None) -> Mapping
         "profile": app.tls.profile or "",
         "authority": acme_authority_path(app) if app.tls.authority else "",
         "eab": {"key_id": eab.key_id, "key": eab.key.reveal()} if eab else {},
+        "dns": updates(common.dns) if app.tls.challenge == "dns-01" and common and common.dns else {},
         "front": front,
     }
+
+
+def updates(dns: DnsUpdates) -> Mapping[str, object]:
+    """Return how the host writes records of DNS."""
+    return {**dns.model_dump(exclude={"secret"}), "secret": dns.secret.reveal()}
 
 
 def acme_authority_path(app: App) -> str:

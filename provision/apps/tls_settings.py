@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, AliasChoices, Discriminator, Field, Tag, model_validator
 
 from provision.apps.settings import Settings
 from provision.inventory import InventoryHost
@@ -40,6 +41,14 @@ class OwnCertificate(Settings):
     )
 
 
+def address(text: str) -> str:
+    """Refuse what is not an IP address: certbot takes no name here."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+
+
 class AccountBinding(Settings):
     """What binds an ACME account to one that the authority knows already (RFC 8555, 7.3.4)."""
 
@@ -47,6 +56,25 @@ class AccountBinding(Settings):
         description="Identifier that the authority gave you."
     )
     key: Secret = Field(description="Its key, as the authority gave it to you, in base64url.")
+
+
+class DnsUpdates(Settings):
+    """A name server that takes updates (RFC 2136) with a key (TSIG, RFC 8945): for dns-01."""
+
+    server: Annotated[str, AfterValidator(address)] = Field(
+        description="Address of the name server that takes updates of the zone."
+    )
+    port: int = Field(default=53, ge=1, le=65535, description="Its port.")
+    name: Annotated[str, matching(r"[A-Za-z0-9._-]+", "the name of a key")] = Field(
+        description="Name of the key, as the name server has it."
+    )
+    secret: Secret = Field(description="The key, in base64.")
+    algorithm: Literal["HMAC-SHA224", "HMAC-SHA256", "HMAC-SHA384", "HMAC-SHA512"] = Field(
+        default="HMAC-SHA256", description="Algorithm of the key."
+    )
+    wait: int = Field(
+        default=60, ge=0, le=600, description="Seconds until all name servers of the zone have an update."
+    )
 
 
 class AcmeSettings(Settings):
@@ -64,8 +92,9 @@ class AcmeSettings(Settings):
     email: Annotated[str, matching(r"[^\s@]+@[^\s@]+", "an e-mail address")] | None = Field(
         default=None, description="Address of the account, for the authority's messages."
     )
-    challenge: Literal["http-01"] = Field(
-        default="http-01", description="How you prove that a name is yours: the front answers on port 80."
+    challenge: Literal["http-01", "dns-01"] = Field(
+        default="http-01",
+        description="How the host shows that a name is yours: the front answers on port 80, or `dns` gets a record.",
     )
     profile: Annotated[str, matching(r"[\w.-]+", "the name of a profile")] | None = Field(
         default=None,
@@ -86,6 +115,9 @@ class AcmeDefaults(AcmeSettings):
     eab: AccountBinding | None = Field(
         default=None,
         description="External account binding, if `server` asks for one. Only in the variable `tls`.",
+    )
+    dns: DnsUpdates | None = Field(
+        default=None, description="Where records for `dns-01` are written. Only in the variable `tls`."
     )
 
 
@@ -133,11 +165,17 @@ def acme_settings(host: InventoryHost, value: Any) -> dict[str, Any] | None:
         value = {"acme": None}
     if not isinstance(value, Mapping) or "acme" not in value:
         return None
-    role = host.vars.get("tls")
-    common = role.get("acme") if isinstance(role, Mapping) else None
-    found = dict(common) if isinstance(common, Mapping) else {}
-    found.pop("eab", None)
+    found = acme_defaults(host)
+    for account in set(AcmeDefaults.model_fields) - set(AcmeSettings.model_fields):
+        found.pop(account, None)
     found.update({name: part for name, part in value.items() if name != "acme"})
     usual = "staging" if "staging" in host.groups else "letsencrypt"
     found["server"] = value["acme"] or found.get("server") or usual
     return found
+
+
+def acme_defaults(host: InventoryHost) -> dict[str, Any]:
+    """Return what the variable `tls: {acme: ...}` of a host says."""
+    role = host.vars.get("tls")
+    common = role.get("acme") if isinstance(role, Mapping) else None
+    return dict(common) if isinstance(common, Mapping) else {}

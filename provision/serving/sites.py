@@ -152,7 +152,8 @@ class VirtualHost:
     @property
     def challenges(self) -> str:
         """The folder with answers to the questions of an ACME authority; "" if none will ask."""
-        return CHALLENGES if isinstance(self.first.tls, Acme) else ""
+        tls = self.first.tls
+        return CHALLENGES if isinstance(tls, Acme) and tls.challenge == "http-01" else ""
 
     @property
     def certificate(self) -> str:

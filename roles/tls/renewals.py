@@ -14,6 +14,8 @@ from provision.secrets import Secret
 from provision.steps import acme, apt, files, timers
 
 SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
+#: certbot's plugin for updates of DNS (RFC 2136)
+DNS_PACKAGE = "python3-certbot-dns-rfc2136"
 PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py")
 #: what a renewal need not do; see systemd.exec(5). It writes certificates and its own folder, and has systemd reload
 #: the front, for which it has to be root
@@ -56,7 +58,8 @@ def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | N
         # without it the program does nothing; the timer is no longer declared
         files.absent(c, SETTINGS)
         return
-    apt.packages(c, ["certbot", "openssl", "ca-certificates"])
+    by_dns = any(isinstance(app.tls, Acme) and app.tls.challenge == "dns-01" for app, _ in served)
+    apt.packages(c, ["certbot", "openssl", "ca-certificates", *([DNS_PACKAGE] if by_dns else [])])
     files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
     for folder, mode in (("", 0o755), ("/state", 0o755), ("/webroot", 0o755)):
         files.directory(c, f"{RENEWED}{folder}", mode=mode, owner="root", group="root")

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
+import yaml
 from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.issued import CERTIFICATE, Issued, failed, issued_on, renewed
 from helpers.web import Site
@@ -23,6 +25,26 @@ SECONDS = 60
 def issued(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Issued:
     host = lab_hosts.one(NAME, Kind("debian-13"))
     return issued_on(host, tmp_path_factory.mktemp("acme"), seconds=SECONDS, check="2s")
+
+
+#: a name server of the zone that takes records for challenges, by a key, and nothing else
+BIND = """
+set -e
+DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends bind9 >/dev/null 2>&1
+printf '%s\\n' '$TTL 5' '@ IN SOA ns.hello.test. root.hello.test. 1 60 60 600 5' '@ IN NS ns' '@ IN A 127.0.0.1' \\
+    'ns IN A 127.0.0.1' >/var/lib/bind/hello.test.zone
+chown -R bind:bind /var/lib/bind
+cat >/etc/bind/named.conf <<END
+options { directory "/var/cache/bind"; listen-on { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; };
+key "acme-key" { algorithm hmac-sha256; secret "KEY"; };
+zone "hello.test" {
+    type primary; file "/var/lib/bind/hello.test.zone";
+    update-policy { grant acme-key name _acme-challenge.hello.test. TXT; };
+};
+END
+systemctl restart named
+"""
+KEY = "c2VjcmV0LW9mLXRoZS1sYWItMDEyMzQ1Njc4OQ=="
 
 
 @contextmanager
@@ -101,3 +123,21 @@ def test_a_reboot_in_the_middle(issued: Issued) -> None:
     issued.pebble.boot()
     assert renewed(issued, old) != old
     assert on(NAME, "sh", "-c", "ls /var/lib/prov-acme/work | grep -c order-; true") == "0"
+
+
+def test_a_wildcard_by_a_record_of_dns(issued: Issued) -> None:
+    """Last, as it moves the authority to another name server."""
+    on(NAME, "sh", "-c", BIND.replace("KEY", KEY), timeout=120)
+    issued.pebble.stop()
+    issued.pebble.start(resolver="127.0.0.1:53")
+    inventory = issued.project.folder / "inventory/hosts.yml"
+    content = yaml.safe_load(inventory.read_text())
+    content["tests"]["vars"]["tls"]["acme"] |= {
+        "challenge": "dns-01",
+        "dns": {"server": "127.0.0.1", "name": "acme-key", "secret": KEY, "wait": 1},
+    }
+    inventory.write_text(yaml.safe_dump(content))
+    run = issued.deploy(domains=["hello.test", "*.hello.test"], redirects=[])
+    assert KEY not in run.stdout + run.stderr
+    assert replace(issued.site, domain="any.hello.test").get("/healthz").status == 200
+    assert issued.deploy().tally(NAME)["changed"] == 0

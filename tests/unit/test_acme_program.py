@@ -337,6 +337,32 @@ def test_what_certbot_is_told(host: Host) -> None:
     assert "c2VjcmV0" not in asked, "arguments are for all users to read"
 
 
+def test_what_certbot_is_told_for_dns(host: Host) -> None:
+    host.wanted["dns"] = {
+        "server": "192.0.2.53",
+        "port": 53,
+        "name": "shop-key",
+        "secret": "c2VjcmV0",
+        "algorithm": "HMAC-SHA256",
+        "wait": 5,
+    }
+    # it prints what it finds in the file, and fails
+    host.program(
+        "certbot", "#!/bin/sh\nfor w; do case $w in */dns.ini) stat -c %a $w; cat $w;; esac; done; exit 1\n"
+    )
+    assert host.run() == 1
+    lines = (
+        "server = 192.0.2.53 dns_rfc2136_port = 53 dns_rfc2136_name = shop-key dns_rfc2136_secret = c2VjcmV0"
+    )
+    assert f"600 dns_rfc2136_{lines} dns_rfc2136_algorithm = HMAC-SHA256" in host.state["error"]
+    host.program("certbot", CERTBOT)
+    assert host.run("--now", "shop") == 0
+    (asked,) = host.asked
+    assert "--preferred-challenges dns --dns-rfc2136 --dns-rfc2136-credentials" in asked
+    assert "--dns-rfc2136-propagation-seconds 5" in asked
+    assert "c2VjcmV0" not in asked
+
+
 def test_what_a_reboot_has_left_is_removed(host: Host) -> None:
     left = host.folder / "home/work/order-x"
     left.mkdir()

@@ -92,10 +92,15 @@ def test_files_are_relative_to_where_they_are_written(tmp_path: Path) -> None:
         ({"acme": "http://ca.test/dir", "agree": True}, {}, "a URL that begins with https://"),
         ({"acme": "zerossl", "agree": True}, {}, "is not letsencrypt, staging, or a URL"),
         ({"acme": None, "agree": True, "email": "x"}, {}, "is not an e-mail address"),
-        ({"acme": None, "agree": True, "challenge": "dns-01"}, {}, "http-01"),
+        ({"acme": None, "agree": True, "challenge": "dns-01"}, {}, "needs `dns` in the variable `tls`"),
+        ({"acme": None, "agree": True, "challenge": "tls-alpn-01"}, {}, "http-01"),
         ({"acme": None, "agree": True, "profil": "x"}, {}, "profil"),
         ({"acme": None, "agree": True, "eab": {"key_id": "x"}}, {}, "eab"),
-        ({"acme": None, "agree": True}, {"domains": ["*.shop.test"]}, "http-01 has no wildcards"),
+        (
+            {"acme": None, "agree": True},
+            {"domains": ["*.shop.test"]},
+            "needs `challenge: dns-01`: http-01 has no wildcards",
+        ),
         ({"acme": None, "agree": True, "authority": "none.pem"}, {}, "no such file"),
     ],
 )
@@ -118,6 +123,7 @@ def test_what_a_host_needs_to_renew(tmp_path: Path) -> None:
         "profile": "",
         "authority": "",
         "eab": eab,
+        "dns": {},
         "front": "nginx",
     }
     other = inventory(
@@ -125,6 +131,17 @@ def test_what_a_host_needs_to_renew(tmp_path: Path) -> None:
     )
     (app,) = apps_of(other, Manifests())
     assert renewal(app, "nginx", Tls.model_validate(other.vars["tls"]).acme)["eab"] == {}
+
+
+def test_a_wildcard_by_dns(tmp_path: Path) -> None:
+    dns = {"server": "192.0.2.53", "name": "shop-key", "secret": "c2VjcmV0"}
+    role = {"acme": {"agree": True, "challenge": "dns-01", "dns": dns}}
+    host = inventory(tmp_path, "acme", role, domains=["shop.test", "*.shop.test"])
+    (app,) = apps_of(host, Manifests())
+    found = renewal(app, "nginx", Tls.model_validate(host.vars["tls"]).acme)
+    assert found["dns"] == {**dns, "port": 53, "algorithm": "HMAC-SHA256", "wait": 60}
+    with pytest.raises(ValueError, match="is not an IP address"):
+        Tls.model_validate({"acme": {"dns": {**dns, "server": "ns1.test"}}})
 
 
 def test_hosts_behind_a_balancer_need_no_certificate_of_an_authority(tmp_path: Path) -> None:

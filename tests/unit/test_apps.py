@@ -28,7 +28,7 @@ from provision.apps.settings import (
     RateLimit,
     Settings,
 )
-from provision.apps.tls_settings import AccountBinding, AcmeDefaults, OwnCertificate
+from provision.apps.tls_settings import AccountBinding, AcmeDefaults, DnsUpdates, OwnCertificate
 from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import servers, serving
 from provision.inventory import load
@@ -420,6 +420,7 @@ def test_the_example_for_production_is_right() -> None:
         OwnCertificate,
         AcmeDefaults,
         AccountBinding,
+        DnsUpdates,
         Django,
         Auth,
         Cache,

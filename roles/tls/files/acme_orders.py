@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
+from typing import Any
 
 from acme_files import HOME, Failed, Found, Wanted, digest_of, leaf, openssl, parsed, public_key, shown
 
@@ -39,7 +40,7 @@ def ordered(wanted: Wanted, folder: str) -> str:
     argv += ["--email", wanted["email"]] if wanted["email"] else ["--register-unsafely-without-email"]
     argv += ["--server", wanted["server"], "--csr", csr, "--config", folder + "/settings.ini"]
     argv += ["--config-dir", accounts, "--work-dir", HOME + "/work", "--logs-dir", HOME + "/logs"]
-    argv += ["--webroot", "--webroot-path", HOME + "/webroot", "--preferred-challenges", "http"]
+    argv += by_dns(wanted["dns"], folder) if wanted.get("dns") else by_http()
     argv += ["--cert-path", folder + "/cert.pem", "--chain-path", folder + "/chain.pem"]
     argv += ["--fullchain-path", folder + "/full.pem", "--max-log-backups", "20"]
     argv += ["--required-profile", wanted["profile"]] if wanted["profile"] else []
@@ -63,6 +64,22 @@ def ordered(wanted: Wanted, folder: str) -> str:
             shutil.rmtree(accounts)
         else:
             raise Failed(cause(said, wanted))
+
+
+def by_http() -> list[str]:
+    """Return certbot's options for http-01: an answer in a folder that the front serves."""
+    return ["--preferred-challenges", "http", "--webroot", "--webroot-path", HOME + "/webroot"]
+
+
+def by_dns(dns: dict[str, Any], folder: str) -> list[str]:
+    """Return certbot's options for dns-01: a record that a name server takes (RFC 2136). The key is in a file."""
+    path, option = folder + "/dns.ini", "--dns-rfc2136"
+    with open(path, "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        for name in ("server", "port", "name", "secret", "algorithm"):
+            file.write(f"dns_rfc2136_{name} = {dns[name]}\n")
+    argv = ["--preferred-challenges", "dns", option, f"{option}-credentials", path]
+    return [*argv, f"{option}-propagation-seconds", str(dns["wait"])]
 
 
 def cause(said: str, wanted: Wanted) -> str:

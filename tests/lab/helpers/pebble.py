@@ -53,9 +53,9 @@ class Pebble:
         on(self.host, "systemd-run", "-q", "--unit=dns", *argv)
         self.start()
 
-    def start(self) -> None:
+    def start(self, resolver: str = "127.0.0.1:8053") -> None:
         """Start it, without anything that it knew before: accounts, orders, its own key."""
-        argv = ["pebble", "-config", "/opt/pebble/config.json", "-dnsserver", "127.0.0.1:8053"]
+        argv = ["pebble", "-config", "/opt/pebble/config.json", "-dnsserver", resolver]
         on(self.host, "systemd-run", "-q", "--unit=pebble", "-E", "PEBBLE_AUTHZREUSE=0", *argv)
         on(self.host, "sh", "-c", "until curl -sk https://localhost:14000/dir >/dev/null; do sleep 0.1; done")
 
