@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,14 +79,22 @@ def issued_on(host: lab.LabHost, folder: Path, *, seconds: int, check: str) -> I
 
 
 def renewed(issued: Issued, old: int) -> int:
-    """Wait until another certificate is served; return its serial number."""
+    """Wait until another certificate is served, and a valid one; return its serial number."""
     end = time.monotonic() + 60
-    while (new := issued.site.serial()) == old:
+    while (new := valid_serial(issued.site)) in (old, 0):
         assert time.monotonic() < end, on(
             issued.host.name, "journalctl", "-u", "prov-acme", "-n", "20", "--no-pager"
         )
         time.sleep(0.5)
     return new
+
+
+def valid_serial(site: Site) -> int:
+    """Return the serial number of the certificate that is served; 0 if it has expired."""
+    try:
+        return site.serial()
+    except ssl.SSLCertVerificationError:
+        return 0
 
 
 def failed(issued: Issued) -> str:

@@ -71,5 +71,6 @@ class Pebble:
         """Return a file with the authority's certificates, for clients."""
         paths = ("roots/0", "intermediates/0")
         found = [on(self.host, "curl", "-sk", f"https://localhost:15000/{path}") for path in paths]
-        (folder / "roots.pem").write_text("\n".join(found) + "\n")
-        return folder / "roots.pem"
+        # others may read it at this moment
+        (folder / "roots.new").write_text("\n".join(found) + "\n")
+        return (folder / "roots.new").replace(folder / "roots.pem")
