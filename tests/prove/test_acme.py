@@ -107,11 +107,12 @@ def test_a_key_that_is_replaced_by_hand(issued: Issued) -> None:
 
 
 def test_a_front_that_is_down_serves_it_when_it_is_back(issued: Issued) -> None:
-    site, unit = issued.site, "apache2"
+    issued.deploy(front="nginx")
+    site = issued.site
     old = site.serial()
-    on(NAME, "systemctl", "stop", unit)
+    on(NAME, "systemctl", "stop", "nginx")
     time.sleep(SECONDS)
-    on(NAME, "systemctl", "start", unit)
+    on(NAME, "systemctl", "start", "nginx")
     assert renewed(issued, old) != old
 
 
