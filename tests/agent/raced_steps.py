@@ -180,7 +180,7 @@ ELSEWHERE = {
     "programs of the system do it, which hold locks of their own": [
         "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
-        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages",
+        "Hold", "Linger", "Module", "OwnTable", "Owner", "NoGroup", "NoPackages", "NoUser", "Packages",
         "DatabaseRole", "MadePassword", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
     "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
