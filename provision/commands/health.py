@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,23 +17,45 @@ from provision.errors import Exit
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
+    from provision.inventory import InventoryHost
     from provision.roles.role_host import Host
+
+#: seconds between two looks
+PAUSE = 2.0
 
 
 @click.command(epilog="Example:  prov status all --json")
 @target_and_app
-def status(scope: Scope, out: Format, app: str) -> int:
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+def status(scope: Scope, out: Format, app: str, watch: bool) -> int:
     """Show how the applications of hosts are doing: releases, processes with memory and restarts, health,
     days left of certificates, reloads that are owed, holds and locks. Changes nothing.
 
     Without APP, all applications of the hosts. TARGET is a host, a group, a glob, or several with commas; !x
     leaves out.
 
-    Exit status: 0 all is well; 3 something is wrong; 1 a host failed; 2 usage or configuration; 4 a host could
-    not be reached.
+    Exit status: 0 all is well, or --watch has ended; 3 something is wrong; 1 a host failed; 2 usage or
+    configuration; 4 a host could not be reached.
     """
     hosts = select(scope)
     apps = served_apps(hosts, app)
+    if not watch:
+        return shown_status(scope, out, hosts, apps)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                click.clear()
+            if shown_status(scope, out, hosts, apps) == Exit.INTERRUPTED:
+                break
+            time.sleep(PAUSE)
+    return Exit.DONE
+
+
+def shown_status(
+    scope: Scope, out: Format, hosts: Sequence[InventoryHost], apps: Mapping[str, Sequence[Application]]
+) -> Exit:
+    """Show once how applications are doing. apps: by the host's name."""
     wrong: list[str] = []
 
     def work(host: Host) -> None:

@@ -5,10 +5,12 @@ More of it: `make prove`, tests/prove/test_traffic.py.
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 
 import pytest
-from helpers.cli import Run, prov
+from helpers.cli import Run, finish, prov, start
 from helpers.hosts import Hosts, on
 from helpers.traffic import Busy
 
@@ -101,6 +103,12 @@ def test_status_and_logs_and_processes(busy: Busy) -> None:
     (status,) = [e for e in command(busy, "status", NAME).events if e["event"] == "status"]
     assert status["ok"]
     assert status["apps"]["hello"]["release"] == current()
+    watched = start("status", NAME, "--watch", cwd=busy.project.folder)
+    assert watched.stdout is not None
+    looks = [json.loads(watched.stdout.readline())["event"] for _ in range(8)]
+    assert looks.count("status") >= 2, looks
+    watched.send_signal(signal.SIGINT)
+    finish(watched, status=0)
     lines = [e for e in command(busy, "logs", NAME, "--since", "5m").events if e["event"] == "log"]
     assert {"/var/log/nginx/access.log"} < {line["source"] for line in lines}
     command(busy, "stop", NAME, "hello")
