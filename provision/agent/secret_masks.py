@@ -14,8 +14,9 @@ SHORTEST = 4
 LONG = 8
 #: bytes; shorter texts cannot be recognised in base64
 ENCODED = 6
-#: base64 in several lines: of base64(1), openssl(1), PEM (RFC 7468)
-WRAPPED = re.compile(r"(?:[\w+/-]{60,}\r?\n)+[\w+/=-]*")
+#: base64 in several lines: of base64(1), openssl(1), PEM (RFC 7468). It begins where a word does: tried from each
+#: character, a long line would take the square of its length
+WRAPPED = re.compile(r"(?<![\w+/-])(?:[\w+/-]{60,}\r?\n)+[\w+/=-]*")
 UNRESERVED = re.compile(r"[^A-Za-z0-9_.~-]")
 
 

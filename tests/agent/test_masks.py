@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +99,14 @@ def test_a_secret_of_a_later_step_is_hidden_too(agents: Agents, root: Path) -> N
         session.submit(Command(["true"], environment={"A": Secret("k3gbKQz1")}, reason="a test")).wait()
         outcome = session.submit(File(f"{root}/conf", "k3gbKQz1\n"))
         assert "k3gbKQz1" not in repr(outcome.diff)
+
+
+@pytest.mark.parametrize("line", ["0", "A/", "a-", "key=0", "x ", "=\n", "0" * 76 + "\n"])
+def test_long_lines_take_no_more_time_than_short_ones(line: str) -> None:
+    """In a process of its own, which ends: where each character began a search, this took hours."""
+    script = (
+        "import sys; from provision.agent.secret_masks import Masks\n"
+        "text = sys.stdin.read() * 2_000_000\n"
+        "text = text[:2_000_000]; assert Masks(['correct-horse']).hide(text) == text"
+    )
+    subprocess.run([sys.executable, "-c", script], input=line, text=True, check=True, timeout=60)

@@ -233,11 +233,13 @@ def test_new_secrets_are_never_readable_by_others(agents: Agents, root: Path) ->
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with agents.session() as session:
-        for n in range(20):
-            session.submit(File(str(at), f"{n}" * 100_000, mode=0o600, owner="nobody")).wait()
-    stop.set()
-    watcher.join()
+    try:
+        with agents.session() as session:
+            for n in range(20):
+                session.submit(File(str(at), f"{n}" * 100_000, mode=0o600, owner="nobody")).wait()
+    finally:
+        stop.set()
+        watcher.join()
     assert modes == {0o600}
 
 

@@ -65,7 +65,9 @@ def down(names: list[str]) -> None:
 
 
 def _lab(*argv: str) -> None:
-    done = subprocess.run([PROV, "lab", *argv], capture_output=True, text=True, timeout=180, check=False)
+    # many hosts go at once, on a machine that other tests keep busy
+    seconds = 180 + 20 * len(argv)
+    done = subprocess.run([PROV, "lab", *argv], capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, (argv, done.stderr)
 
 
