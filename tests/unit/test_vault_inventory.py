@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -286,7 +287,7 @@ def test_projects_without_vaults_import_no_cryptography(tmp_path: Path) -> None:
         "import sys; from provision.inventory import load; load(['web1,'])\n"
         "assert not {'cryptography', 'getpass'} & set(sys.modules), sorted(sys.modules)"
     )
-    assert os.spawnlp(os.P_WAIT, "python", "python", "-c", program) == 0
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # -- templates
