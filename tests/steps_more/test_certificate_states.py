@@ -33,8 +33,8 @@ def test_a_good_one_and_another_one_that_is_served(bench: Bench) -> None:
     assert found["problems"] == ["port 443 shows no certificate for shop.test"]
     for shown, problems in ((path, []), (other, ["port 443 shows another certificate for shop.test"])):
         key = shown.with_suffix(".key")
-        server = f"timeout 60 openssl s_server -accept 443 -cert {shown} -key {key} -quiet >/dev/null 2>&1 </dev/null & sleep 1;"
-        bench.script = f"ip link set lo up && {server}"
+        server = f"timeout 60 openssl s_server -accept 443 -cert {shown} -key {key} -quiet"
+        bench.script = f"ip link set lo up && {server} >/dev/null 2>&1 </dev/null & sleep 1;"
         (outcome,) = bench.run(CertificateStates({"shop": (str(path), "shop.test", "")}))
         found = json.loads(outcome.stdout)["shop"]
         assert found["problems"] == problems
