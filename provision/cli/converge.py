@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.eager_connection import EagerConnection
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from provision.cli.hooks import Hooks
     from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import OnSend
+    from provision.inventory import Inventory
     from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.roles.reach import PendingConnection
@@ -95,7 +95,7 @@ def execute(
         report = order.out.answers(DriftShown)
     else:
         report = order.out.report(style, names, sorted(roles))
-    hooks = None if plan else project_hooks(order.scope.target, names)
+    hooks = None if plan else project_hooks(assignments[0].host.inventory, order.scope.target, names)
     if hooks is not None:
         hooks.begin()
         report = hooks.listening(report)
@@ -116,17 +116,14 @@ def execute(
     return status if hooks is None else hooks.end(status)
 
 
-def project_hooks(target: str, hosts: Sequence[str]) -> Hooks | None:
+def project_hooks(inventory: Inventory, target: str, hosts: Sequence[str]) -> Hooks | None:
     """Return the hooks of this project's deploys; None if it has none. Raises ConfigErrors."""
-    from provision.inventory.inventory_files import project_tables
-
-    file, table = next(project_tables(Path.cwd()), (None, {}))
-    if file is None or "hooks" not in table:
+    if inventory.hooks is None:
         return None
     # imported here: few projects have some
     from provision.cli.hooks import hooks_of
 
-    return hooks_of(file, table["hooks"], target, hosts)
+    return hooks_of(*inventory.hooks, target, hosts)
 
 
 def builtin_of(roles: Iterable[Role]) -> frozenset[str]:

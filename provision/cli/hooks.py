@@ -81,7 +81,11 @@ class Hooks:
         for argv in self._settings.before:
             why = self._run(argv, line)
             if why:
-                raise ProvError(f"the hook {shlex.join(argv)} {why}", where=f"{PLACE}.before", hint=UNTOUCHED)
+                raise ProvError(
+                    f"the hook {shlex.join(argv)} {why}",
+                    where=f"{PLACE}.before",
+                    hint="Nothing has been deployed.",
+                )
 
     def listening(self, report: Report) -> Report:
         """Return the report, whose events the later hooks get, too."""
@@ -142,9 +146,6 @@ class Hooks:
             return f"it answers {error.code}"
         except (OSError, ValueError) as error:
             return str(getattr(error, "reason", None) or type(error).__name__)
-
-
-UNTOUCHED = "Nothing has been deployed."
 
 
 class Listening(Report):

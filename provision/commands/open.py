@@ -7,7 +7,6 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,14 +53,9 @@ def open(host: str, app: str, inventory: Sequence[str], out: Format) -> int:
 
 def applications(host: InventoryHost) -> dict[str, Application]:
     """Return what a host serves and balances, by name. Raises ConfigErrors."""
-    from provision.declared.role_folders import search_path
-    from provision.inventory import Problems
-    from provision.roles.project import KnownRoles, served_by
+    from provision.cli.of_applications import served_of
 
-    problems = Problems()
-    served = served_by([host], KnownRoles(search_path(host.inventory.project)), problems)[host.name]
-    problems.raise_any()
-    return {app.name: app for app in (*served.apps, *(balanced.app for balanced in served.balanced))}
+    return {app.name: app for app in served_of([host])[host.name].every}
 
 
 def one_of(found: dict[str, Application], name: str, host: str) -> Application:
@@ -93,11 +87,12 @@ def authority(host: InventoryHost, app: Application) -> str:
     if app.tls != "private-ca":
         return ""
     from provision.roles.project import resolve
+    from provision.serving.served_apps import authority_file
     from roles.tls import Tls
 
     (assignment,) = resolve([host])
     params = next((p for p in assignment.params.values() if isinstance(p, Tls)), Tls())
-    return str(Path(params.ca) / "ca.crt")
+    return authority_file(params.ca)
 
 
 def elsewhere(page: str, domain: str, address: str, ca: str) -> list[str]:

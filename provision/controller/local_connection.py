@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from provision.controller.local_transport import AT_HOME, SHELL, login_environment
-from provision.controller.openssh.role_connection import END_TIMEOUT, FabricChannel, RoleConnection
+from provision.controller.openssh.role_connection import FabricChannel, RoleConnection, end
 from provision.controller.without_mock import without_mock
 from provision.errors import ProvError, UnreachableError
 
@@ -96,14 +96,4 @@ class LocalSession(FabricChannel):
 
     def close(self) -> None:
         """Terminate it."""
-        process = self._running()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            assert stream is not None
-            with suppress(BrokenPipeError):
-                stream.close()
-        process.terminate()
-        try:
-            process.wait(END_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(self._running())

@@ -69,10 +69,11 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
-    project, configured, strict, lookups, vaults, cfg = project_settings(here)
-    sources = [here / path for path in paths] if paths else [project / path for path in configured]
-    typed = [str(path) for path in (paths or configured)]
-    draft = Draft(keyring(vaults), merge=cfg.merge)
+    settings = project_settings(here)
+    base, named = (here, paths) if paths else (settings.folder, settings.inventory)
+    sources = [base / path for path in named]
+    typed = [str(path) for path in named]
+    draft = Draft(keyring(settings.vaults), merge=settings.cfg.merge)
     folders: list[Path] = []
     read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
@@ -90,15 +91,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     counted_hosts.complete(draft)
     graph.complete(draft)
     draft.problems.raise_any()
-    return build(
-        draft,
-        list(dict.fromkeys([*folders, project])),
-        here,
-        read_from,
-        strict=strict,
-        lookups=lookups,
-        cfg=cfg,
-    )
+    return build(draft, list(dict.fromkeys([*folders, settings.folder])), here, read_from, settings)
 
 
 def build(
@@ -106,10 +99,7 @@ def build(
     folders: Sequence[Path],
     here: Path,
     read_from: Sequence[Path],
-    *,
-    strict: bool,
-    lookups: Sequence[str],
-    cfg: AnsibleCfg,
+    settings: ProjectSettings,
 ) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
     variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
@@ -134,9 +124,10 @@ def build(
         groups=draft.groups,
         project=here,
         read_from=parts,
-        strict=strict,
-        lookups=tuple(lookups),
-        settings=cfg,
+        strict=settings.strict,
+        lookups=tuple(settings.lookups),
+        settings=settings.cfg,
+        hooks=settings.hooks,
     )
 
 
@@ -145,6 +136,7 @@ class ProjectSettings(NamedTuple):
 
     strict: whether variables that nothing reads are refused.  lookups: those on request that templates may use.
     vaults: where the passwords of vaults come from.  cfg: what ansible.cfg says, which counts where this says nothing.
+    hooks: pyproject.toml and its table of hooks, as it is there; None without one.
     """
 
     folder: Path
@@ -153,6 +145,7 @@ class ProjectSettings(NamedTuple):
     lookups: Sequence[str] = ()
     vaults: VaultSettings = VaultSettings()
     cfg: AnsibleCfg = AnsibleCfg()
+    hooks: tuple[Path, Any] | None = None
 
 
 def project_settings(cwd: Path) -> ProjectSettings:
@@ -161,30 +154,33 @@ def project_settings(cwd: Path) -> ProjectSettings:
 
     Raises ConfigError: not TOML, an inventory that is not text or a list of texts, or a `strict` that is not a boolean.
     """
-    for file, settings in project_tables(cwd):
-        folder = file.parent
-        cfg = ansible_cfg.read(folder, display(folder / "ansible.cfg", cwd))
-        named: Any = settings.get("inventory", inventory_of(cfg) or DEFAULT)
-        paths = [named] if isinstance(named, str) else named
-        if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
-            message = f"must be a path or a list of paths, not {shown(named)}"
-            raise ConfigError(message, where=f"{display(file, cwd)} tool.prov.inventory")
-        strict: Any = settings.get("strict", False)
-        if not isinstance(strict, bool):
-            raise ConfigError(
-                f"must be true or false, not {shown(strict)}", where=f"{display(file, cwd)} tool.prov.strict"
-            )
-        lookups: Any = settings.get("lookups", [])
-        if not isinstance(lookups, list) or not set(map(str, lookups)) <= set(ON_REQUEST):
-            raise ConfigError(
-                f"must be a list of lookups that are used on request: {', '.join(ON_REQUEST)}",
-                where=f"{display(file, cwd)} tool.prov.lookups",
-            )
-        vaults = vault_settings({**vaults_of(cfg), **settings}, file, cwd)
-        return ProjectSettings(folder, paths, strict, lookups, vaults, cfg)
-    cfg = ansible_cfg.read(cwd, "ansible.cfg")
-    vaults = vault_settings(vaults_of(cfg), cwd / "ansible.cfg", cwd)
-    return ProjectSettings(cwd, inventory_of(cfg) or [DEFAULT], vaults=vaults, cfg=cfg)
+    found = project_table(cwd)
+    if found is None:
+        cfg = ansible_cfg.read(cwd, "ansible.cfg")
+        vaults = vault_settings(vaults_of(cfg), cwd / "ansible.cfg", cwd)
+        return ProjectSettings(cwd, inventory_of(cfg) or [DEFAULT], vaults=vaults, cfg=cfg)
+    file, settings = found
+    folder = file.parent
+    cfg = ansible_cfg.read(folder, display(folder / "ansible.cfg", cwd))
+    named: Any = settings.get("inventory", inventory_of(cfg) or DEFAULT)
+    paths = [named] if isinstance(named, str) else named
+    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
+        message = f"must be a path or a list of paths, not {shown(named)}"
+        raise ConfigError(message, where=f"{display(file, cwd)} tool.prov.inventory")
+    strict: Any = settings.get("strict", False)
+    if not isinstance(strict, bool):
+        raise ConfigError(
+            f"must be true or false, not {shown(strict)}", where=f"{display(file, cwd)} tool.prov.strict"
+        )
+    lookups: Any = settings.get("lookups", [])
+    if not isinstance(lookups, list) or not set(map(str, lookups)) <= set(ON_REQUEST):
+        raise ConfigError(
+            f"must be a list of lookups that are used on request: {', '.join(ON_REQUEST)}",
+            where=f"{display(file, cwd)} tool.prov.lookups",
+        )
+    vaults = vault_settings({**vaults_of(cfg), **settings}, file, cwd)
+    hooks = (file, settings["hooks"]) if "hooks" in settings else None
+    return ProjectSettings(folder, paths, strict, lookups, vaults, cfg, hooks)
 
 
 def inventory_of(cfg: AnsibleCfg) -> list[str]:
@@ -202,8 +198,9 @@ def vaults_of(cfg: AnsibleCfg) -> dict[str, Any]:
     return found
 
 
-def project_tables(cwd: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield each pyproject.toml with [tool.prov], from cwd upwards, and that table. Raises ConfigError: not TOML."""
+def project_table(cwd: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """Return the nearest pyproject.toml with [tool.prov], from cwd upwards, and that table. Raises ConfigError: not
+    TOML."""
     for folder in (cwd, *cwd.parents):
         file = folder / "pyproject.toml"
         if not file.is_file():
@@ -213,7 +210,8 @@ def project_tables(cwd: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"not TOML: {error}", where=display(file, cwd)) from None
         if table is not None:
-            yield file, table
+            return file, table
+    return None
 
 
 def vault_settings(settings: Mapping[str, Any], file: Path, cwd: Path) -> VaultSettings:

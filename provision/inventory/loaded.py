@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from provision.inventory import target as targets
 from provision.inventory.ansible_cfg import AnsibleCfg
@@ -76,7 +77,7 @@ class Inventory:
     project: the folder whose roles/ they mean; None is the process's own folder.
     read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
     strict: whether variables that nothing reads are refused.  lookups: those that templates may use on request.
-    settings: of ansible.cfg.
+    settings: of ansible.cfg.  hooks: the project's pyproject.toml and its table of hooks; None without one.
     """
 
     hosts: Mapping[str, InventoryHost]
@@ -86,6 +87,7 @@ class Inventory:
     strict: bool = False
     lookups: tuple[str, ...] = ()
     settings: AnsibleCfg = AnsibleCfg()
+    hooks: tuple[Path, Any] | None = None
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():

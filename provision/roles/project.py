@@ -46,6 +46,11 @@ class ServedApps:
     leads: frozenset[str] = frozenset()
     provided: tuple[Binding, ...] = ()
 
+    @property
+    def every(self) -> tuple[Application, ...]:
+        """Return its own applications, and those that it balances."""
+        return (*self.apps, *(each.app for each in self.balanced))
+
 
 @dataclass(frozen=True)
 class Assignment:

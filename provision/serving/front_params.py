@@ -32,6 +32,6 @@ class FrontParams(Params):
 
     def openings(self, host: Any) -> Iterator[str]:
         yield "80"
-        served = [*host.apps, *(each.app for each in host.balanced)]
+        served = host.assignment.served.every
         if not served or any(app.tls != "none" for app in served):
             yield "443"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def served_apps(c: Host) -> Iterator[Served]:
     """Yield the applications of a host, and those that it balances. Raises ProvError."""
-    for app in [*c.apps, *(balanced.app for balanced in c.balanced)]:
+    for app in c.assignment.served.every:
         yield served(c, app)
 
 
@@ -47,4 +47,9 @@ def certificate(c: Host, app: App) -> str:
         return ""
     from roles.tls import Tls
 
-    return f"private CA: {Path(c.params(Tls).ca) / 'ca.crt'}"
+    return f"private CA: {authority_file(c.params(Tls).ca)}"
+
+
+def authority_file(folder: str) -> str:
+    """Return what clients trust of a private authority. folder: where it is kept on the controller."""
+    return str(Path(folder) / "ca.crt")

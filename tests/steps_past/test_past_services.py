@@ -99,7 +99,7 @@ def test_rotation(
         assert "error" not in alone.lower(), alone
         whole = said("/etc/logrotate.conf")
         assert f"found error in file {name}" not in whole
-        # their file may name a log twice by itself
+        # the file of the past may already name one log twice
         assert "found error in file m" not in whole or "found error in file m" in before
 
     before = said("/etc/logrotate.conf")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from inventories import project
 
+from provision.cli import main as cli
 from provision.controller.channel import Channel, ProcessChannel
 from provision.controller.login import Login
 from provision.roles.role_host import Host
@@ -85,3 +88,19 @@ def use_local_agents(patch: Any, folder: Path) -> None:
         ledgers = folder / "ledger"
 
     patch(provision.run.on_hosts, "Host", HostHere)
+
+
+Prov = Callable[..., tuple[object, str, str]]
+
+
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
+    """Return what runs the command line in the current folder; it gives exit status, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["prov", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out = capsys.readouterr()
+        return caught.value.code, out.out, out.err
+
+    return run

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_project import greeting_project, use_local_agents
+from cli_project import Prov, command_line, greeting_project, use_local_agents
 
-from provision.cli import main as cli
-
-Prov = Callable[..., tuple[object, str, str]]
 FAILING = '["sh", "-c", "echo said; echo wrong >&2; exit 3"]'
 
 
@@ -22,14 +18,7 @@ def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Runs the command line in the current folder; gives exit status, stdout and stderr."""
     use_local_agents(monkeypatch.setattr, tmp_path)
 
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr("sys.argv", ["prov", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out = capsys.readouterr()
-        return caught.value.code, out.out, out.err
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_project import Prov, command_line
 from inventories import project
-
-from provision.cli import main as cli
-
-Prov = Callable[..., tuple[object, str, str]]
 
 ROLE = '''
     """Does nothing."""
@@ -59,14 +55,7 @@ def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     files = {"inventory/hosts.yml": INVENTORY.format(port=port), "roles/greeter/__init__.py": ROLE}
     monkeypatch.chdir(project(tmp_path, files))
 
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr("sys.argv", ["prov", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out = capsys.readouterr()
-        return caught.value.code, out.out, out.err
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_project import command_line
 from inventories import project
-
-from provision.cli import main as cli
 
 #: runs the command line; gives exit status, lines of stdout, and stderr
 Prov = Callable[..., tuple[object, list[str], str]]
@@ -35,13 +34,11 @@ INVENTORY = """
 def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
     """Runs the command line in a project; gives exit status, lines of stdout, and stderr."""
     monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": INVENTORY}))
+    prov = command_line(monkeypatch, capsys)
 
     def run(*arguments: str) -> tuple[object, list[str], str]:
-        monkeypatch.setattr("sys.argv", ["prov", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out = capsys.readouterr()
-        return caught.value.code, out.out.splitlines(), out.err
+        status, out, err = prov(*arguments)
+        return status, out.splitlines(), err
 
     return run
 

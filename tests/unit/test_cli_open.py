@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_project import command_line
 from inventories import project
-
-from provision.cli import main as cli
 
 INVENTORY = """
 web:
@@ -34,11 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[object, str, str]:
-    monkeypatch.setattr("sys.argv", ["prov", "open", *words])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    shown = capsys.readouterr()
-    return caught.value.code, shown.out, shown.err
+    return command_line(monkeypatch, capsys)("open", *words)
 
 
 def test_its_address_is_printed_where_no_terminal_is(

@@ -223,18 +223,7 @@ class FabricChannel:
 
     def close(self) -> None:
         """Terminate it."""
-        process = self._running()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            assert stream is not None
-            with suppress(BrokenPipeError):
-                stream.close()
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(END_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(self._running())
         self.log.path.unlink(missing_ok=True)
 
     def resize_pty(self, width: int, height: int) -> None:
@@ -249,3 +238,18 @@ class FabricChannel:
         stream = (process.stdin, process.stdout, process.stderr)[number]
         assert stream is not None
         return stream.fileno()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Close a process's streams, and terminate it if it still runs."""
+    for stream in (process.stdin, process.stdout, process.stderr):
+        assert stream is not None
+        with suppress(BrokenPipeError):
+            stream.close()
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return 2
     os.umask(0o022)
     with alone():
-        for left in glob.glob(HOME + "/work/order-*"):
+        for left in glob.glob(os.path.join(HOME, "work", "order-*")):
             # of a run that a reboot has cut
             shutil.rmtree(left, ignore_errors=True)
         certificates = read_json(CONFIG).get("certificates", {})
