@@ -18,6 +18,10 @@ from provision.errors import ConfigError
 from provision.steps.base import Step
 
 
+#: sd_booted(3) and systemctl find no systemd of this machine, whose units and states are those of all tests together
+NO_SYSTEMD = "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && "
+
+
 class Bench:
     """root: the folder in which steps act.  script: sh lines that the agent's process runs first, in mount,
     UTS and network namespaces of its own; "" runs it in those of this machine."""
@@ -56,7 +60,7 @@ class Bench:
         def open_channel(command: str) -> ProcessChannel:
             argv = [*self.argv, command] if self.argv else ["sh", "-c", command]
             if self.script:
-                inside = f"{self.script} exec {command}"
+                inside = f"{NO_SYSTEMD}{self.script} exec {command}"
                 argv = ["unshare", "--mount", "--uts", "--net", "sh", "-c", inside]
             channels.append(ProcessChannel(argv))
             return channels[0]
