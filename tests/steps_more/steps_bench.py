@@ -18,7 +18,7 @@ from provision.errors import ConfigError
 from provision.steps.base import Step
 
 
-#: sd_booted(3) and systemctl find no systemd of this machine, whose units and states are those of all tests together
+#: sd_booted(3) and systemctl find no systemd of this machine: all tests together have its units
 NO_SYSTEMD = "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && "
 
 
