@@ -17,7 +17,6 @@ from provision.controller.session import Session
 from provision.errors import ConfigError
 from provision.steps.base import Step
 
-
 #: sd_booted(3) and systemctl find no systemd of this machine: all tests together have its units
 NO_SYSTEMD = "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && "
 
