@@ -94,7 +94,8 @@ vagrant-test: $(STAMP)
 	$(call NEED,vagrant)
 	$(AS_ROOT) $(PYTEST) tests/vagrant
 
-# `make check unit` and `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo
+# `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo; `make check` before it, for the user
+# `unit` as well
 # The host has make, git and certificates.
 fresh: $(STAMP)
 	$(call NEED,fresh)
