@@ -18,7 +18,7 @@ NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 # an extra of pyproject.toml, installed where a module of it is missing: module, extra
 EXTRA = @$(VENV)/bin/python -c 'import $(1)' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[$(2)]'
 
-.PHONY: help demo test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
+.PHONY: help demo staging test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
 	release clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
@@ -26,6 +26,13 @@ demo: $(STAMP)
 	$(AS_ROOT) $(PROV) lab up web1 --install
 	$(PROV) deploy web1
 	$(VENV)/bin/python examples/fetch.py web1 polls.test
+
+# a whole set-up in the lab: a balancer, two hosts of applications, their databases
+# Deployed, checked from outside, deployed again (docs/staging.md). Its hosts stay, until `prov lab down stage-lb1 stage-app1 stage-app2 stage-db1`
+staging: $(STAMP)
+	$(AS_ROOT) $(PROV) lab up stage-lb1 stage-app1 stage-app2 stage-db1 --install
+	$(PROV) deploy staging
+	$(VENV)/bin/python examples/check_staging.py
 
 # all of it: lint, types, logic, the agent, real hosts
 test: check unit lab-test
