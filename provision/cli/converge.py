@@ -92,7 +92,7 @@ def execute(
     if drift:
         from provision.report.drift_report import DriftShown
 
-        report = order.out.answers(DriftShown)
+        report = order.out.answers(lambda: DriftShown(style))
     else:
         report = order.out.report(style, names, sorted(roles))
     hooks = None if plan else project_hooks(assignments[0].host.inventory, order.scope.target, names)

@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
     "plan": "Show what a deploy would change, with diffs; changes nothing.",
     "show": "Show a saved plan.",
-    "drift": "List what differs from the inventory, one line for each cause.",
+    "drift": "List what differs from the inventory, by application and by cause.",
     "status": "Show how applications are doing.",
     "tls": "Show how the certificates of applications are doing.",
     "logs": "Show what applications and fronts have logged.",

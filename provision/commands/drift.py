@@ -18,7 +18,7 @@ def drift(
     out: Format,
     part: RolePart,
 ) -> int:
-    """List what differs from the inventory: a line for each cause, with its hosts.
+    """List what differs from the inventory: a block for each application, a line for each other cause.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Owed restarts are listed too;
     commands that cannot be checked without running them do not count. Changes nothing.

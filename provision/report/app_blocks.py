@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provision.controller.events import StepDone
 from provision.report import diffs
+from provision.report.causes import causes
 from provision.report.diffs import folded, unified
 from provision.report.moved_names import is_turning, remaining
 from provision.report.reporting import Style, counted
@@ -21,7 +22,9 @@ MOST_NAMES = 5
 #: columns of a block's longest lines, but for diffs
 WIDTH = 92
 #: parts of an application that change without a new release
-SETTINGS = ("environment", "packages", "unit", "start")
+SETTINGS = {"environment", "packages", "unit"}
+#: changes of files in a release that the host has
+FILES = ("new", "changed", "removed", "and")
 #: what stands before a list
 LEAD = 13
 #: a requirement of one version
@@ -77,12 +80,7 @@ def title(steps: Sequence[StepDone]) -> str:
     """Return `c5fe8e1 -> da15adf, 1 file changed (commit a2b791c -> 9c01f3e)`."""
     released = [step for step in steps if step.about.part == "release"]
     source = [change for step in steps if step.about.part == "source" for change in step.diff]
-    words = [release(released[0].diff[0])] if released and released[0].diff else []
-    if not words:
-        others = any(step.about.part in SETTINGS for step in steps)
-        words = [
-            "a new release, not in service" if source else "its settings" if others else "no new release"
-        ]
+    words = [release(released[0].diff[0])] if released and released[0].diff else [without_release(steps)]
     if number := files_changed(source):
         words.append(f"{counted(number, 'file')} changed")
     elif released and source and not is_new(source):
@@ -91,6 +89,28 @@ def title(steps: Sequence[StepDone]) -> str:
         words.append("a release that the host has kept")
     why = f" ({flat(released[0].why)})" if released and released[0].why else ""
     return ", ".join(words) + why
+
+
+def without_release(steps: Sequence[StepDone]) -> str:
+    """Return what changes, in words, where another release does not come into service."""
+    parts = {step.about.part for step in steps}
+    if is_repair(steps):
+        return f"its release was changed on the host, {counted(files_of(changes_of(steps, *FILES)), 'file')}"
+    if "source" in parts:
+        return "a new release, not in service"
+    if parts & SETTINGS:
+        return "its settings"
+    if "start" in parts:
+        started = any(change.what == "restart" for change in changes_of(steps))
+        return "the same release, to be restarted" if started else "the same release, not running"
+    return "no new release"
+
+
+def is_repair(steps: Sequence[StepDone]) -> bool:
+    """Return whether files of a release that the host has are put right, rather than those of a new one."""
+    parts = {step.about.part for step in steps}
+    new = any(change.what in ("new folder", "new directory") for step in steps for change in step.diff)
+    return "source" in parts and "release" not in parts and not new
 
 
 def release(change: Change) -> str:
@@ -108,7 +128,12 @@ def files_changed(source: Sequence[Change]) -> int:
     """Return how many files differ from those of the release before; 0 without one."""
     if is_new(source):
         return 0
-    return sum(number_of(change) for change in source if change.what != "new folder")
+    return files_of(change for change in source if change.what != "new folder")
+
+
+def files_of(changes: Iterable[Change]) -> int:
+    """Return how many files these changes are of."""
+    return sum(map(number_of, changes))
 
 
 def number_of(change: Change) -> int:
@@ -122,17 +147,23 @@ def lines(steps: Sequence[StepDone], turned: Sequence[str], style: Style) -> Ite
     parts: dict[str, list[StepDone]] = {}
     for step in steps:
         parts.setdefault(step.about.part, []).append(step)
-    yield from source_lines(changes_of(parts.get("source", ())), style)
+    repair = is_repair(steps)
+    yield from source_lines(changes_of(parts.get("source", ())), style, repair=repair)
     yield from listed(
         "packages", map(requirement, changes_of(parts.get("packages", ()), "requirement", "index"))
     )
-    yield from listed("environment", map(variable, changes_of(parts.get("environment", ()), "variable")))
+    yield from listed("environment", variables(parts.get("environment", ())))
     yield from listed("runs", (command(step, style) for step in parts.get("command", ()) if is_command(step)))
     for step in parts.get("unit", ()):
         yield from unit_lines(step, style)
-    yield from listed("switch", switch(parts, turned))
-    rest = [*parts.get("", ()), *parts.get("import", ())]
+    yield from listed("switch", switch(parts, turned, repair=repair))
+    rest = [*parts.get("", ()), *parts.get("import", ()), *parts.get("health", ())]
     rest += [step for step in parts.get("command", ()) if not is_command(step)]
+    if rest and (repair or not parts.keys() & {"source", "release", "start", "command"}):
+        # nothing new comes into service, so these are why the host differs
+        for step in rest[:MOST_NAMES]:
+            yield ShownLine("hunk", f"~ {flat(step.step)}: {causes(step)}")
+        rest = rest[MOST_NAMES:]
     if rest:
         yield ShownLine("dim", f"{'and':<{LEAD}}{counted(len(rest), 'step')} that prov needs (-v shows them)")
 
@@ -143,9 +174,15 @@ def changes_of(steps: Iterable[StepDone], *kinds: str) -> list[Change]:
     return [change for change in found if not kinds or change.what.split(" ")[0] in kinds]
 
 
-def source_lines(source: Sequence[Change], style: Style) -> Iterator[ShownLine]:
-    """Yield the differences of the application's own files, those with lines first."""
+def source_lines(source: Sequence[Change], style: Style, *, repair: bool) -> Iterator[ShownLine]:
+    """Yield the differences of the application's own files, those with lines first. repair: of a release that
+    the host has, whose files are known by name only."""
     if not source or style.diff_lines == 0:
+        return
+    if repair:
+        for kind, sign in (("changed file", "~"), ("new file", "+"), ("removed", "-")):
+            named = [flat(c.before or c.after) for c in source if c.what == kind]
+            yield from names(kind, sign, named, files_of(c for c in source if c.what == kind), style=style)
         return
     for change in sorted(source, key=lambda change: not change.text):
         name = flat(change.what.removeprefix("changed file "))
@@ -172,7 +209,7 @@ def briefly(named: Sequence[str], count: int) -> list[str]:
 
 def names(kind: str, sign: str, named: Sequence[str], count: int, *, style: Style) -> Iterator[ShownLine]:
     """Yield names of files: a line for each if they are few. count: of the files that they stand for."""
-    colour = {"+": "add", "-": "remove"}[sign]
+    colour = {"+": "add", "-": "remove", "~": "hunk"}[sign]
     shown = named if style.diff_lines is None or len(named) <= MOST_NAMES + 1 else named[:MOST_NAMES]
     yield from (ShownLine(colour, f"{sign} {name}") for name in shown)
     if len(shown) < len(named):
@@ -201,6 +238,12 @@ def variable(change: Change) -> str:
     return f"{sign} {flat(change.what.partition(' ')[2])}"
 
 
+def variables(steps: Sequence[StepDone]) -> list[str]:
+    """Return the variables that change; without one, what else differs of their file."""
+    named = [variable(change) for change in changes_of(steps, "variable")]
+    return named or [f"{flat(step.step)}: {causes(step)}" for step in steps]
+
+
 def is_command(step: StepDone) -> bool:
     """Return whether a step runs a command of the application's."""
     return any(change.what == "command" for change in step.diff)
@@ -225,12 +268,12 @@ def unit_lines(step: StepDone, style: Style) -> Iterator[ShownLine]:
         yield from hunks(change, style.diff_lines)
 
 
-def switch(parts: dict[str, list[StepDone]], turned: Sequence[str]) -> Iterator[str]:
-    """Yield how the new instance comes into service."""
+def switch(parts: dict[str, list[StepDone]], turned: Sequence[str], *, repair: bool) -> Iterator[str]:
+    """Yield how the new instance comes into service. repair: the release is the one in service."""
     started = parts.get("start", [])
     if not started:
         return
-    if not turned and parts.get("source") and not parts.get("release"):
+    if not (turned or repair) and parts.get("source") and not parts.get("release"):
         yield f"{started[0].role} started it, and it did not come into service"
         return
     server = started[0].role

@@ -236,11 +236,9 @@ def test_a_first_release_and_one_that_is_kept() -> None:
 
 def test_files_of_a_first_release_that_are_not_named_are_counted() -> None:
     found = [*(f"{n}.py" for n in range(20)), "and 7 more"]
-    (line,) = [
-        line
-        for line in plain([step("tree /x", "source", *(Change("new file", "", name) for name in found))])
-        if "files" in line
-    ]
+    files = step("tree /x", "source", *(Change("new file", "", name) for name in found))
+    link = step("link", "release", Change("new link", "", f"-> releases/{NEW}"))
+    (line,) = [line for line in plain([files, link]) if "files" in line]
     assert line == "    files        0.py, 1.py, 2.py, 3.py, 4.py, and 22 more"
 
 
@@ -250,6 +248,46 @@ def test_new_files_of_a_later_release_that_are_not_named_are_counted() -> None:
         *(Change("new file", "", name) for name in (*map(str, range(20)), "and 7 more")),
     ]
     assert plain([step("tree /x", "source", *found)])[-1] == "    + 22 more: new file (--diff shows all)"
+
+
+def test_a_release_that_was_changed_on_its_host() -> None:
+    owed = "running with the configuration of 2026-11-27T04:52:32Z; changed since: unit file x"
+    unit = "--- a\n+++ a\n@@ -9 +9 @@\n-User=root\n+User=app-shop"
+    events = [
+        step("file /etc/prov/shop.env", "environment", Change("content", MASKED, MASKED)),
+        step("tree /x", "source", Change("changed file", "", "shop.py"), Change("removed", "old.py", "")),
+        step("directory /x/.prov", "", Change("mode", "0700", "0755")),
+        step(
+            "unit file app-shop@81aee9666318.service", "unit", Change("content", text=unit), role="gunicorn"
+        ),
+        step("service app-shop@81aee9666318", "start", Change("restart", "", owed), role="gunicorn"),
+    ]
+    assert plain(events) == [
+        "web1: shop: its release was changed on the host, 2 files",
+        "    ~ shop.py",
+        "    - old.py",
+        "    environment  file /etc/prov/shop.env: content ******** -> ********",
+        "    ~ unit app-shop@.service",
+        "    @@ -9 +9 @@",
+        "    -User=root",
+        "    +User=app-shop",
+        "    switch       gunicorn starts again; its socket keeps connections waiting",
+        "    ~ directory /x/.prov: mode 0700 -> 0755",
+    ]
+
+
+def test_an_application_that_was_stopped_by_hand() -> None:
+    events = [
+        step(
+            "unit app-shop@81aee9666318.socket", "", Change("running", "inactive", "active"), role="gunicorn"
+        ),
+        step("service x", "start", Change("running", "inactive", "active"), role="gunicorn"),
+    ]
+    assert plain(events) == [
+        "web1: shop: the same release, not running",
+        "    switch       gunicorn starts it",
+        "    and          1 step that prov needs (-v shows them)",
+    ]
 
 
 def test_what_a_unit_has_besides_its_hash_is_shown() -> None:

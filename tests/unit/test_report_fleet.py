@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from report_events import FAILURE
 
-from provision.controller.events import Event, HostDone, StepDone, Summary, Tally
+from provision.controller.events import About, Event, HostDone, StepDone, Summary, Tally
 from provision.report.console import Console
 from provision.report.drift_report import DriftShown
 from provision.report.plain_lines import PlainReport
@@ -133,7 +133,7 @@ def test_hosts_in_words(names: list[str], of: list[str], words: str) -> None:
 
 def test_drift() -> None:
     out, err = io.StringIO(), io.StringIO()
-    report = DriftShown(out, err)
+    report = DriftShown(Style(plan=True, fleet=True), out, err)
     owed = Change(
         "reload", "", "running with the configuration of 2026-11-21T14:02:07Z; changed since: file /a"
     )
@@ -164,9 +164,34 @@ def test_drift() -> None:
 
 def test_no_drift_is_not_worth_a_mail() -> None:
     out, err = io.StringIO(), io.StringIO()
-    report = DriftShown(out, err)
+    report = DriftShown(Style(plan=True, fleet=True), out, err)
     events = [StepDone("web1", "base", "command ls", "maybe"), HostDone("web1", 1.0)]
     for event in events:
         report.take(event)
     report.finish(summary(events))
     assert out.getvalue() + err.getvalue() == ""
+
+
+def test_drift_of_an_application_is_a_block_as_in_a_plan() -> None:
+    out = io.StringIO()
+    report = DriftShown(Style(plan=True, fleet=True, diff_lines=20), out, io.StringIO())
+    about = About("shop", "source")
+    folder = "tree /srv/shop/releases/7c73a094b3c6"
+    events = [
+        *(
+            StepDone(
+                host, "app", folder, "changed", diff=[Change("changed file", "", "shop.py")], about=about
+            )
+            for host in ("web1", "web2")
+        ),
+        StepDone("web2", "base", "user bob", "changed", diff=[Change("shell", "/bin/sh", "/bin/bash")]),
+        StepDone("web2", "app", "command x", "maybe", about=About("shop", "command")),
+    ]
+    for event in events:
+        report.take(event)
+    report.finish(summary(events))
+    assert out.getvalue().splitlines() == [
+        "shop: its release was changed on the host, 1 file  web1, web2 (2 of 30)",
+        "    ~ shop.py",
+        "base: user bob: shell /bin/sh -> /bin/bash  only web2",
+    ]

@@ -80,7 +80,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "ping": lambda: Ping(5),
     "facts": lambda: FactsShown(named=True),
     "history": lambda: HistoryShown(named=True),
-    "drift": DriftShown,
+    "drift": lambda: DriftShown(Style(plan=True)),
     "run": lambda: OutputShown(named=True),
     "deploy": lambda: PlainReport(sys.stdout, Style(verbose=True)),
     "plan": lambda: PlainReport(sys.stdout, Style(plan=True, fleet=True)),
