@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from provision.apps.authority_files import AuthorityFiles, write_whole
+from provision.apps.authority_files import AuthorityFiles, Client, write_whole
 from provision.errors import ProvError
 from provision.locks import locked
 
@@ -19,10 +19,10 @@ _WAIT_SECONDS = 60.0
 
 
 class Authority(AuthorityFiles):
-    """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
+    """An authority in a folder; see `AuthorityFiles`.
 
     Several processes may deploy from one project, and several hosts in one process: files are replaced
-    atomically, and an authority is made under the lock of its folder.
+    atomically, and an authority is made, changed and read for signing under the lock of its folder.
     """
 
     def exists(self) -> bool:
@@ -30,14 +30,15 @@ class Authority(AuthorityFiles):
         return self.certificate_path.is_file()
 
     def make(self) -> None:
-        """Make key and certificate if they do not exist. Raises ProvError."""
-        if self.exists():
+        """Make key and certificate if they do not exist, and encrypt a key that is to be. Raises ProvError."""
+        if self.exists() and not self._is_bare():
             return
-        with self._alone():
-            if not self.exists():
-                from provision.apps.certificate_files import make
+        with self.alone():
+            from provision.apps.certificate_files import encrypt, make
 
+            if not self.exists():
                 make(self)
+            encrypt(self)
 
     def key_id(self) -> str:
         """Return the identifier of the authority's key, in hex, as in certificates (RFC 5280, 4.2.1.1).
@@ -54,17 +55,27 @@ class Authority(AuthorityFiles):
                 return known
         from provision.apps.certificate_files import check, key_id
 
-        check(self)
-        found = key_id(self)
+        with self.alone():
+            check(self)
+            found, state = key_id(self), self._state()
         with suppress(OSError):  # a user with read access only parses the certificate each time
             write_whole(self.id_path, f"{found} {state}\n".encode(), 0o644)
         return found
 
-    def sign(self, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
+    def sign(
+        self, request_pem: bytes, names: Sequence[str], days: int, client: Client | None = None
+    ) -> bytes:
         """Return a certificate in PEM for a request made on a host; see `certificate_files.sign`."""
         from provision.apps.certificate_files import sign
 
-        return sign(self, request_pem, names, days, client=client)
+        with self.alone():
+            return sign(self, request_pem, names, days, client)
+
+    def _is_bare(self) -> bool:
+        """Return whether a key lacks the encryption that it is to have."""
+        with suppress(OSError):  # a user who only plans need not be able to sign
+            return self.passphrase is not None and b"ENCRYPTED" not in self.key_path.read_bytes()
+        return False
 
     def _state(self) -> str:
         """Return a digest of both files: ca.id is valid for these only."""
@@ -75,7 +86,7 @@ class Authority(AuthorityFiles):
         return digest.hexdigest()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Hold the authority's lock. Raises ProvError."""
         try:
             with locked(self.folder, seconds=_WAIT_SECONDS, mode=0o700):

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+
+from provision.secrets import Secret
+from provision.values import dataclass
+
+#: the unit in certificates of people, which services between hosts have no part in
+PEOPLE = "people"
+
+
+@dataclass(frozen=True)
+class Client:
+    """What makes a certificate one of a client, not of a server (RFC 5280, 4.2.1.12).
+
+    name: the user's.  unit: the organisational unit, which tells people from applications.
+    """
+
+    name: str
+    unit: str = ""
 
 
 class AuthorityFiles:
-    """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key."""
+    """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
 
-    def __init__(self, folder: Path) -> None:
+    ca.crt begins with the certificate of ca.key. While the authority changes, a second one follows, and next.key may
+    hold the key to come (`authority_rotation`).
+    passphrase: encrypts the keys.  domains: the only ones, with all below them, that it may sign for; () for any.
+    """
+
+    def __init__(self, folder: Path, passphrase: Secret | None = None, domains: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.passphrase = passphrase
+        self.domains = domains
         self.certificate_path = folder / "ca.crt"
         self.key_path = folder / "ca.key"
+        self.next_key_path = folder / "next.key"
         self.id_path = folder / "ca.id"
 
 

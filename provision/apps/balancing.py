@@ -137,6 +137,11 @@ def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Bal
         if (app.names, app.tls, app.path) != (apps[0].names, apps[0].tls, apps[0].path):
             message = f"{servers[0].name} and {server.name} differ in domains, tls or path of {name!r}"
             raise host.error((*path, "hosts"), message)
+    if apps[0].auth and apps[0].auth.by == "certificate":
+        message = (
+            f"{name} has `auth: certificate`, and hosts behind a balancer see no certificates of clients"
+        )
+        raise host.error((*path, "hosts"), message, "Use `auth: basic`, or leave it out of `balance`.")
     for wanted in ("streams", "cache", "rate_limit"):
         if wanted in apps[0].asks_of_front and wanted not in offered_by(host, balance.front):
             raise host.error(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from provision.apps.authority_files import AuthorityFiles, write_whole
+from provision.apps.authority import Authority
+from provision.apps.authority_files import AuthorityFiles, Client, write_whole
+from provision.apps.bindings import DOMAIN
 from provision.errors import ProvError
 
 YEARS = 10
@@ -25,23 +28,48 @@ def make(authority: AuthorityFiles) -> None:
     """
     for begun in authority.folder.glob(".ca.*"):
         begun.unlink(missing_ok=True)  # left by a run that died
-    if authority.key_path.exists():
-        key = key_of(authority)
-    else:
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_whole(authority.key_path, pem, 0o600)
+    path = authority.key_path
+    key = key_of(authority) if path.exists() else new_key(authority, path)
     # the certificate last: once it exists, the authority does
-    write_whole(authority.certificate_path, _certificate(key).public_bytes(serialization.Encoding.PEM), 0o644)
+    write_certificates(authority, [certificate(authority, key)])
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def encrypt(authority: AuthorityFiles) -> None:
+    """Encrypt keys that are to be, and are not yet. The caller holds the lock. Raises ProvError."""
+    for path in (authority.key_path, authority.next_key_path):
+        if authority.passphrase is not None and path.exists() and b"ENCRYPTED" not in path.read_bytes():
+            write_key(authority, path, key_of(authority, path))
+
+
+def new_key(authority: AuthorityFiles, path: Path) -> ec.EllipticCurvePrivateKey:
+    """Make a key of the authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_key(authority, path, key)
+    return key
+
+
+def write_key(authority: AuthorityFiles, path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """Write a key of the authority, encrypted if it has a passphrase."""
+    closed = (
+        serialization.BestAvailableEncryption(authority.passphrase.reveal().encode())
+        if authority.passphrase
+        else serialization.NoEncryption()
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, closed)
+    write_whole(path, pem, 0o600)
+
+
+def write_certificates(authority: AuthorityFiles, certificates: Sequence[x509.Certificate]) -> None:
+    """Write what clients trust; the first certificate is that of the key."""
+    pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+    write_whole(authority.certificate_path, pem, 0o644)
+
+
+def certificate(authority: AuthorityFiles, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     """Return a new certificate of an authority with this key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
     now = datetime.datetime.now(datetime.UTC)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -52,8 +80,12 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(signing_only(), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if authority.domains:
+        # what is between hosts has names of prov's own (RFC 5280, 4.2.1.10)
+        permitted = [x509.DNSName(each) for each in (*authority.domains, DOMAIN)]
+        builder = builder.add_extension(x509.NameConstraints(permitted, None), critical=True)
+    return builder.sign(key, hashes.SHA256())
 
 
 def check(authority: AuthorityFiles) -> None:
@@ -63,6 +95,7 @@ def check(authority: AuthorityFiles) -> None:
     """
     if not os.access(authority.key_path, os.R_OK):
         return
+    settle(authority)
     _refuse_other_key(authority, certificate_of(authority), key_of(authority))
 
 
@@ -78,6 +111,13 @@ def _refuse_other_key(
         )
 
 
+def settle(authority: AuthorityFiles) -> None:
+    """Put the next key in place of the old one if ca.crt says so already. The caller holds the lock."""
+    path = authority.next_key_path
+    if path.exists() and key_of(authority, path).public_key() == certificate_of(authority).public_key():
+        path.replace(authority.key_path)
+
+
 def key_id(authority: AuthorityFiles) -> str:
     """Return the identifier of the authority's key, in hex. Raises ProvError."""
     found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
@@ -85,12 +125,16 @@ def key_id(authority: AuthorityFiles) -> str:
 
 
 def sign(
-    authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False
+    authority: AuthorityFiles,
+    request_pem: bytes,
+    names: Sequence[str],
+    days: int,
+    client: Client | None = None,
 ) -> bytes:
-    """Return a certificate in PEM for a request made on a host.
+    """Return a certificate in PEM for a request made on a host. The caller holds the lock.
 
     names: the DNS names that it is valid for; names in the request are ignored.  days: its lifetime.
-    client: for a client of a server, not for a server (RFC 5280, 4.2.1.12); its name is then a user.
+    client: of a certificate for a client of servers.
     Raises ProvError if the request is malformed or its signature is wrong, or if the authority's key does not
     belong to its certificate.
     """
@@ -100,15 +144,19 @@ def sign(
         raise ProvError("the host sent no certificate request") from None
     if not request.is_signature_valid:
         raise ProvError("the host's certificate request is not signed with its key")
+    settle(authority)
     ca = certificate_of(authority)
     key = key_of(authority)
     _refuse_other_key(authority, ca, key)
     now = datetime.datetime.now(datetime.UTC)
     end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-    certificate = (
+    subject = [x509.NameAttribute(NameOID.COMMON_NAME, client.name if client else names[0][:64])]
+    if client and client.unit:
+        subject.insert(0, x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, client.unit))
+    made = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
+        .subject_name(x509.Name(subject))
         .issuer_name(ca.subject)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
@@ -120,14 +168,31 @@ def sign(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return made.public_bytes(serialization.Encoding.PEM)
 
 
 def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
     """Return the authority's own certificate. Raises ProvError."""
+    return certificates_of(authority)[0]
+
+
+def client_pair(authority: Authority, client: Client, days: int) -> tuple[bytes, bytes]:
+    """Return a new key, and a certificate for a client, both in PEM. Raises ProvError."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, client.name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    asked = request.public_bytes(serialization.Encoding.PEM)
+    return pem, authority.sign(asked, [f"{client.name}.{DOMAIN}"], days, client)
+
+
+def certificates_of(authority: AuthorityFiles) -> list[x509.Certificate]:
+    """Return what clients trust: the authority's own certificate, then that of another key. Raises ProvError."""
     path = authority.certificate_path
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ProvError(
             f"the authority's certificate can't be read: {error}",
@@ -136,16 +201,24 @@ def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
         ) from None
 
 
-def key_of(authority: AuthorityFiles) -> ec.EllipticCurvePrivateKey:
-    """Return the authority's key. Raises ProvError."""
-    path = authority.key_path
+def key_of(authority: AuthorityFiles, path: Path | None = None) -> ec.EllipticCurvePrivateKey:
+    """Return the authority's key, or that in another file of its folder. Raises ProvError."""
+    path = path or authority.key_path
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        text = path.read_bytes()
+        closed = b"ENCRYPTED" in text
+        if closed and authority.passphrase is None:
+            raise ProvError(
+                "the authority's key is encrypted", where=str(path), hint="Set `tls: {ca_passphrase: ...}`."
+            )
+        word = authority.passphrase.reveal().encode() if closed and authority.passphrase else None
+        key = serialization.load_pem_private_key(text, word)
     except (OSError, ValueError) as error:
         raise ProvError(
             f"the authority's key can't be read: {error}",
             where=str(path),
-            hint="Restore it from a backup, or remove the folder to start a new authority.",
+            hint="Check `ca_passphrase` if it is encrypted. Else restore it from a backup, or remove the folder to"
+            " start a new authority.",
         ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ProvError("the authority's key is not an EC key", where=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,11 +81,16 @@ class Django(Settings):
     )
 
 
+#: a person, as certificates name them: a label of DNS
+PERSON = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
 class Auth(Settings):
     """Who may see what the front serves. `auth: django` is short for `auth: {by: django}`."""
 
-    by: Literal["basic", "django"] = Field(
-        description="`basic`: the `users` here; `django`: the users of the Django project (Apache only)."
+    by: Literal["basic", "django", "certificate"] = Field(
+        description="`basic`: the `users` here; `django`: the users of the Django project (Apache only);"
+        " `certificate`: the `people` here, by certificates of the private CA (`prov tls client`)."
     )
     paths: tuple[Place, ...] = Field(
         default=("/",),
@@ -93,6 +99,9 @@ class Auth(Settings):
     )
     users: dict[LoginName, Secret] = Field(
         default={}, description="For `basic`: login names and their passwords."
+    )
+    people: tuple[Annotated[str, matching(PERSON.pattern, "small letters, digits and hyphens")], ...] = Field(
+        default=(), description="For `certificate`: names of certificates that `prov tls client` has made."
     )
     groups: tuple[OneLine, ...] = Field(
         default=(),
@@ -132,6 +141,12 @@ class Auth(Settings):
             raise ValueError("`groups` are Django's; basic has only `users`")
         if self.by == "django" and self.users:
             raise ValueError("`users` are for basic; django asks its own database")
+        if self.by == "certificate" and (not self.people or self.users or self.groups):
+            raise ValueError(
+                "certificate needs `people`, names of certificates, and takes no `users` or `groups`"
+            )
+        if self.people and self.by != "certificate":
+            raise ValueError("`people` are for certificate")
         return self
 
 

@@ -30,7 +30,7 @@ COMMANDS: dict[str, str] = {
     "show": "Show a saved plan.",
     "drift": "List what differs from the inventory, by application and by cause.",
     "status": "Show how applications are doing.",
-    "tls": "Show how the certificates of applications are doing.",
+    "tls": "Show how the certificates of applications are doing, and keep the private CA.",
     "logs": "Show what applications and fronts have logged.",
     "open": "Show an application in the browser.",
     "restart": "Restart the processes of applications.",

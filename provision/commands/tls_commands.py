@@ -10,6 +10,7 @@ from provision.cli.nearest_names import NearestNames
 from provision.cli.of_applications import certified_apps, target_and_app
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
+from provision.commands.tls_authority import ca, client
 from provision.errors import Exit
 from provision.report.formats import Format
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.group(cls=NearestNames, epilog="Example:  prov tls status web1")
 def tls() -> None:
-    """Show how the certificates of applications are doing."""
+    """Show how the certificates of applications are doing, and keep the private CA."""
+
+
+tls.add_command(ca)
+tls.add_command(client)
 
 
 @tls.command(epilog="Example:  prov tls status all --json")

@@ -45,6 +45,9 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
         files.directory(c, PASSWORDS, mode=0o755, parents=True)
         # read again for each request: a change needs no reload
         passwords.htpasswd(c, passwords_path(app), app.auth.users, group="www-data")
+    if any(host.people for host in hosts):
+        # the role tls has put it there
+        found.append(files.watched(c, AUTHORITY_PATH))
     authority = Authority(Path(ca).expanduser())
     known = {host.authority: host.first.tls for host in hosts if any(s.scheme == "https" for s in host.sites)}
     for path, tls in known.items():

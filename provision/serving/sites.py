@@ -13,7 +13,7 @@ from provision.apps.application import Application
 from provision.apps.balancing import Balanced
 from provision.apps.host_addresses import address_of, addresses_of
 from provision.apps.renewals import CHALLENGES
-from provision.apps.tls import authority_path, certificate_path, key_path
+from provision.apps.tls import AUTHORITY_PATH, authority_path, certificate_path, key_path
 from provision.apps.tls_settings import Acme
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path
@@ -167,6 +167,12 @@ class VirtualHost:
     def authority(self) -> str:
         """What verifies the fronts of other hosts."""
         return authority_path(self.first)
+
+    @property
+    def people(self) -> str:
+        """What verifies the certificates of people; "" if no application of these lets any in by them."""
+        found = any(site.app.auth and site.app.auth.by == "certificate" for site in self.sites)
+        return AUTHORITY_PATH if found else ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from roles.tls import Tls
 
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "auth: django",
-    "balance", "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
+    "auth: certificate", "balance", "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
     "snippets",
 )  # fmt: skip
 UNIT = "apache2"
@@ -153,6 +153,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             dot_segment=DOT_SEGMENT,
             member=places.member,
             pool=places.pool,
+            people=places.people,
             websockets=places.websockets,
             hashed=HASHED,
             parts=PARTS,

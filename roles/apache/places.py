@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 
 from provision.apps.app_model import App
+from provision.apps.authority_files import PEOPLE
 from provision.inventory.fields import encoded
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site, VirtualHost
@@ -41,6 +42,16 @@ def inside_cached(place: Location, others: list[tuple[Site, Location]]) -> bool:
 def guarded(site: Site, place: Location) -> bool:
     """Return whether Django's users must log in there (guard.py)."""
     return place.auth and site.app.auth is not None and site.app.auth.by == "django"
+
+
+def people(app: App) -> str:
+    """Return the expression by which a request comes with the certificate of a person that may see it."""
+    assert app.auth is not None
+    names = ",".join(f"'{name}'" for name in app.auth.people)
+    return (
+        f"%{{SSL_CLIENT_VERIFY}} == 'SUCCESS' && %{{SSL_CLIENT_S_DN_OU}} == '{PEOPLE}'"
+        f" && %{{SSL_CLIENT_S_DN_CN}} in {{{names}}}"
+    )
 
 
 def direct(site: Site) -> bool:

@@ -62,4 +62,4 @@ def certify(c: Host, app: Application) -> None:
         # one certificate for all of them: it names the user
         between.client(c, c.params(Tls), certified[0])
     elif bindings:
-        between.authority(c, c.params(Tls).ca)
+        between.authority(c, c.params(Tls))

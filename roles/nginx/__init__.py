@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from provision.apps.app_model import App
+from provision.apps.authority_files import PEOPLE
 from provision.apps.settings import Cache
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
@@ -29,7 +30,8 @@ from provision.system import writers
 from roles.tls import Tls
 
 OFFERS = (
-    "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "balance",
+    "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic",
+    "auth: certificate", "balance",
     "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
     "snippets",
 )  # fmt: skip
@@ -123,6 +125,8 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
         passwords=passwords_path,
         error_place=lambda app: f"/.prov-errors/{app.name}/",
         cookies=cookies,
+        person=person,
+        unit=PEOPLE,
         bypassed=bypassed,
         dot_segment=DOT_SEGMENT,
         cacheable=cacheable,
@@ -140,6 +144,11 @@ def site_file(name: str) -> str:
 def cookies(app: App) -> str:
     """Return the variable that says whether a request has a cookie that bypasses the cache."""
     return f"cache_bypass_{app.name.replace('-', '_')}"
+
+
+def person(app: App) -> str:
+    """Return the variable that says whether a request comes with the certificate of a person that may see it."""
+    return f"person_{app.name.replace('-', '_')}"
 
 
 def bypassed(app: App) -> list[str]:

@@ -109,7 +109,7 @@ def install(c: Host, p: Postgres) -> None:
     unit_settings = systemd.drop_in(c, unit, "prov", DROP_IN)
     bound = [each for each in c.provided if each.role == "postgres"]
     others = [each for each in bound if each.is_elsewhere]
-    read = [between.server(c, c.params(Tls), "postgres", others, group="postgres")] if others else []
+    read = between.server(c, c.params(Tls), "postgres", others, group="postgres") if others else []
     values = {**p.tuned(c), **listening(c, bound), **p.settings}
     changed = [postgres.setting(c, name, value) for name, value in values.items()]
     read.append(postgres.access(c, rows(bound), name="applications"))

@@ -78,7 +78,7 @@ def install(c: Host, p: Redis) -> None:
     if bindings:
         files.directory(c, FOLDER, mode=0o755, parents=True)
     others = [each for each in bindings if each.is_elsewhere]
-    read = [between.server(c, c.params(Tls), "redis", others, group=product.user)] if others else []
+    read = between.server(c, c.params(Tls), "redis", others, group=product.user) if others else []
     for binding in bindings:
         instance(c, p, product, binding, memory(c, p, len(bindings)), read)
 

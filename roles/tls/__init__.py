@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from provision.apps.app_model import App
+from provision.apps.authority import Authority
 from provision.apps.renewals import is_public
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate
@@ -22,18 +24,36 @@ from provision.steps import apt, certificates, files
 from provision.system.source import Source
 from roles.tls import between, renewals
 
+Above = Annotated[str, matching(r"[a-z0-9-]+(\.[a-z0-9-]+)*", "a domain like example.com")]
+
 
 class Tls(Params):
     """Parameters of the role `tls`."""
 
     ca: str = ".prov/ca"
     """Folder of the private CA on the controller, made at first use; keep it out of version control, and back it up."""
+    ca_passphrase: Secret | None = None
+    """Passphrase that encrypts the key of the private CA. A key without one is encrypted by the next deploy."""
+    ca_domains: tuple[Above, ...] = ()
+    """The only domains, with all below them, for which clients believe the private CA (name constraints). They are
+    written into its certificate when it is made, or changed by `prov tls ca rotate`. Default: any."""
     days: int = Field(default=90, ge=1, le=398)
     """Lifetime of the private CA's certificates in days. They are replaced when a third of it is left."""
     acme: AcmeDefaults | None = None
     """What the applications with `tls: acme` have in common: server, agree, email, profile, eab, authority."""
     check: Annotated[str, matching(r"[1-9]\d*(s|min|h)", "a time like 15min")] = "15min"
     """How often the host looks which certificate of an ACME authority is due, and whether a failed try is."""
+
+    @property
+    def authority(self) -> Authority:
+        """The private CA."""
+        return Authority(Path(self.ca).expanduser(), self.ca_passphrase, self.ca_domains)
+
+    def misfits(self, apps: Sequence[App]) -> Iterator[tuple[str, str]]:
+        for app in apps:
+            for name in app.names if self.ca_domains and by_private_ca(app) else ():
+                if not any(name.endswith(f".{each}") or name == each for each in self.ca_domains):
+                    yield "ca_domains", f"{name} of {app.name} is not one of {', '.join(self.ca_domains)}"
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         # certbot has profiles from 4.0 on
@@ -54,6 +74,9 @@ def install(c: Host, p: Tls) -> None:
     public = {name for name, app in served.items() if is_public(app, c.inventory, c.balancers)}
     renewals.renewed(c, acme_served(c, public), p.acme, p.check)
     own_certificates(c, list(served.values()))
+    if any(app.auth and app.auth.by == "certificate" for app in c.apps):
+        # fronts verify people by it
+        between.authority(c, p)
     for app in served.values():
         if app.tls == "self-signed" and app.name in public:
             apt.packages(c, "openssl")
@@ -63,9 +86,9 @@ def install(c: Host, p: Tls) -> None:
     if not apps:
         if any(by_private_ca(b.app) for b in c.balanced):
             # the hosts behind this one have its certificates, by which this one verifies them
-            between.issuing(c, p.ca)
+            between.issuing(c, p)
         return
-    authority = between.issuing(c, p.ca)
+    authority = between.issuing(c, p)
     for app in apps:
         issuer = Source.made_by(
             f"certificate {app.name}", partial(authority.sign, names=app.names, days=p.days)

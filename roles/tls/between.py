@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.apps.authority import Authority
-from provision.apps.bindings import Binding
+from provision.apps.authority_files import Client
+from provision.apps.bindings import DOMAIN, Binding
 from provision.apps.host_addresses import address_of
 from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
 from provision.role import Host, Outcome
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 TO_BE_MADE = "the certificate of the private CA, which the deploy makes\n"
 
 
-def issuing(c: Host, folder: str) -> Authority:
-    """Return the private CA, and prepare the host for its certificates. folder: of the CA on the controller."""
-    found = Authority(Path(folder).expanduser())
+def issuing(c: Host, p: Tls) -> Authority:
+    """Return the private CA, and prepare the host for its certificates."""
+    found = p.authority
     if not c.planning:
         found.make()
     apt.packages(c, "openssl")
@@ -32,24 +32,26 @@ def issuing(c: Host, folder: str) -> Authority:
     return found
 
 
-def authority(c: Host, folder: str) -> Authority:
+def authority(c: Host, p: Tls) -> Authority:
     """Return the private CA as `issuing` does, and put its certificate on the host."""
-    found = issuing(c, folder)
+    found = issuing(c, p)
     text = found.certificate_path.read_text(encoding="ascii") if found.exists() else TO_BE_MADE
     files.file(c, AUTHORITY_PATH, text, mode=0o644)
     return found
 
 
-def server(c: Host, p: Tls, name: str, bindings: Sequence[Binding], *, group: str) -> Outcome:
-    """Issue the certificate of a service, for the names by which applications of other hosts reach it.
+def server(c: Host, p: Tls, name: str, bindings: Sequence[Binding], *, group: str) -> list[Outcome]:
+    """Issue the certificate of a service, for the names by which applications of other hosts reach it; return what it
+    has to read again.
 
     name: of its files.  group: may read its key.
     """
-    ca = authority(c, p.ca)
+    ca = authority(c, p)
     names = sorted({binding.host_name for binding in bindings})
     issuer = Source.made_by(f"certificate {name}", partial(ca.sign, names=names, days=p.days))
     key, path = server_files(name)
-    return certificates.certificate(c, key, path, names, issuer, ca.key_id(), key_group=group)
+    certified = certificates.certificate(c, key, path, names, issuer, ca.key_id(), key_group=group)
+    return [certified, files.watched(c, AUTHORITY_PATH)]
 
 
 def server_files(name: str) -> tuple[str, str]:
@@ -59,12 +61,15 @@ def server_files(name: str) -> tuple[str, str]:
 
 def client(c: Host, p: Tls, binding: Binding) -> None:
     """Issue the certificate by which services of other hosts recognise an application: it names the user."""
-    ca = authority(c, p.ca)
+    ca = authority(c, p)
     user, own = binding.app.user, binding.files
+    # a name of DNS that constraints of the authority permit; services read the subject
+    names = [f"{user}.{DOMAIN}"]
     issuer = Source.made_by(
-        f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=p.days, client=True)
+        f"client certificate {binding.app.name}",
+        partial(ca.sign, names=names, days=p.days, client=Client(user)),
     )
-    certificates.certificate(c, own.key, own.certificate, [user], issuer, ca.key_id(), key_group=user)
+    certificates.certificate(c, own.key, own.certificate, names, issuer, ca.key_id(), key_group=user)
 
 
 def listens_at(c: Host, bindings: Sequence[Binding]) -> str:

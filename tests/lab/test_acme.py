@@ -96,7 +96,14 @@ def test_from_one_authority_to_another_and_back_and_to_the_other_front(issued: I
     issued.deploy(tls="private-ca")
     assert private.get().status == 200
     assert on(ACME, "sh", "-c", "ls /etc/prov") == "hello.env\ntls"
-    issued.deploy(tls="acme", front="apache")
+    # people have certificates of the private CA, whatever the site's own is from
+    auth = {"by": "certificate", "people": ["ann"], "paths": ["/private/"]}
+    issued.deploy(tls="acme", front="apache", auth=auth)
+    folder = issued.project.folder
+    for name in ("ann", "bob"):
+        prov("tls", "client", ACME, name, "--to", str(folder), cwd=folder, status=0)
+    people = (None, folder / "ann", folder / "bob")
+    assert [replace(issued.site, person=who).get("/private/x").status for who in people] == [403, 404, 403]
     assert issued.site.get().title == "Hello from Flask"
     assert on(ACME, "sha256sum", "/etc/prov/tls/hello.key") == key
     assert issued.site.get("/.well-known/acme-challenge/x", tls=False).status == 404

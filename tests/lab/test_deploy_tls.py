@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -90,6 +91,29 @@ def test_a_further_domain_is_a_new_certificate(two: Journey) -> None:
     assert [change["what"] for change in certificate_step(run)["diff"]] == ["names"]  # type: ignore[attr-defined]
     assert Site(two.hosts[TWO].address, "www.hello.test", two.project.ca).get().status == 200
     inventory.write_text(text)
+    deploy(two)
+
+
+def test_the_key_of_the_authority_changes_and_people_show_its_certificates(two: Journey) -> None:
+    """Clients that trust what the authority handed out before a stage still do after it."""
+    folder, inventory = two.project.folder, two.project.folder / "inventory/hosts.yml"
+    before = inventory.read_text()
+    content = yaml.safe_load(before)
+    auth = {"by": "certificate", "people": ["ann"], "paths": ["/private/"]}
+    content["tests"]["hosts"][TWO]["apps"]["hello"]["auth"] = auth
+    inventory.write_text(yaml.safe_dump(content))
+    site = replace(two.site(TWO, "hello"), ca=folder / "trusted.crt")
+    for stage in ([], ["--switch"], ["--finish"]):
+        site.ca.write_bytes(two.project.ca.read_bytes())
+        prov("tls", "ca", "rotate", TWO, *stage, cwd=folder, status=0)
+        deploy(two)
+        assert site.get("/healthz").status == 200
+    assert deploy(two).tally(TWO)["changed"] == 0
+    for name in ("ann", "bob"):
+        prov("tls", "client", TWO, name, "--to", str(folder), cwd=folder, status=0)
+    people = (None, folder / "ann", folder / "bob")
+    assert [replace(site, person=who).get("/private/x").status for who in people] == [403, 404, 403]
+    inventory.write_text(before)
     deploy(two)
 
 

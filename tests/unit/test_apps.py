@@ -214,7 +214,7 @@ BAD = {
     "tls: 1": "tls: 1 is not one of acme, private-ca, self-signed, none.",
     "path: shop": "path: 'shop/' is not a path like /admin/ or /",
     "auth: basic": "auth: basic needs `users`: login names with their passwords",
-    "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django.",
+    "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django, certificate.",
     "auth: {by: basic, users: {a: b}, groups: [x]}": "auth: `groups` are Django's; basic has only `users`",
     "rate_limit: fast": "rate_limit: 'fast' is not a rate like 10/s or 100/m",
     "cache: {size: 1}": "cache.size: must be text, not 1",

@@ -10,11 +10,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from provision.apps import authority_rotation
 from provision.apps.authority import Authority
+from provision.apps.authority_files import PEOPLE, Client
+from provision.apps.certificate_files import client_pair, write_certificates
 from provision.errors import ProvError
+from provision.secrets import Secret
 
 
 @pytest.fixture
@@ -163,3 +167,111 @@ def test_a_key_of_another_kind(authority: Authority, key: ec.EllipticCurvePrivat
     authority.key_path.write_bytes(other.private_bytes(*encoding))
     with pytest.raises(ProvError, match="not an EC key"):
         authority.sign(request(key, "a.test"), ["a.test"], 90)
+
+
+# -- its key: changed, encrypted, for some domains only
+
+
+def trusted_by(authority: Authority, pem: bytes, name: str) -> None:
+    """Verify as a client with all that the authority hands out. Raises VerificationError."""
+    roots = x509.load_pem_x509_certificates(authority.certificate_path.read_bytes())
+    policy = PolicyBuilder().store(Store(roots)).time(datetime.datetime.now(datetime.UTC))
+    policy.build_server_verifier(x509.DNSName(name)).verify(x509.load_pem_x509_certificate(pem), [])
+
+
+def test_while_the_key_changes_clients_trust_both(
+    authority: Authority, key: ec.EllipticCurvePrivateKey
+) -> None:
+    def signed() -> bytes:
+        return authority.sign(request(key, "a.test"), ["a.test"], 90)
+
+    before, first = signed(), authority.key_id()
+    authority_rotation.begin(authority)
+    assert authority.key_id() == first, "the old key still signs"
+    trusted_by(authority, signed(), "a.test")
+    authority_rotation.switch(authority)
+    assert authority.key_id() != first
+    trusted_by(authority, before, "a.test")
+    trusted_by(authority, after := signed(), "a.test")
+    assert not authority.next_key_path.exists()
+    authority_rotation.finish(authority)
+    trusted_by(authority, after, "a.test")
+    with pytest.raises(VerificationError):
+        trusted_by(authority, before, "a.test")
+
+
+def test_a_stage_that_is_not_the_next_one_is_refused(authority: Authority) -> None:
+    with pytest.raises(ProvError, match="no change of the private CA is under way"):
+        authority_rotation.switch(authority)
+    authority_rotation.begin(authority)
+    for stage in (authority_rotation.begin, authority_rotation.finish):
+        with pytest.raises(ProvError, match="has begun"):
+            stage(authority)
+    authority_rotation.switch(authority)
+    with pytest.raises(ProvError, match="signs already"):
+        authority_rotation.begin(authority)
+
+
+def test_a_change_that_died_between_two_files_is_completed(
+    authority: Authority, key: ec.EllipticCurvePrivateKey
+) -> None:
+    authority_rotation.begin(authority)
+    old, new = x509.load_pem_x509_certificates(authority.certificate_path.read_bytes())
+    write_certificates(authority, [new, old])
+    trusted_by(authority, authority.sign(request(key, "a.test"), ["a.test"], 90), "a.test")
+    assert authority_rotation.stage(authority) == "switched"
+
+
+def test_its_key_is_encrypted_on_request(authority: Authority, key: ec.EllipticCurvePrivateKey) -> None:
+    before = authority.key_id()
+    closed = Authority(authority.folder, Secret("correct horse"))
+    closed.make()
+    assert b"ENCRYPTED" in authority.key_path.read_bytes()
+    assert authority.key_path.stat().st_mode & 0o777 == 0o600
+    assert closed.key_id() == before
+    trusted_by(closed, closed.sign(request(key, "a.test"), ["a.test"], 90), "a.test")
+    authority_rotation.begin(closed)
+    assert b"ENCRYPTED" in authority.next_key_path.read_bytes()
+    with pytest.raises(ProvError, match="is encrypted") as raised:
+        authority.sign(request(key, "a.test"), ["a.test"], 90)
+    assert "ca_passphrase" in raised.value.hint
+    with pytest.raises(ProvError, match="can't be read"):
+        Authority(authority.folder, Secret("wrong")).sign(request(key, "a.test"), ["a.test"], 90)
+
+
+def test_clients_believe_it_for_its_domains_only(tmp_path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    found = Authority(tmp_path / "ca", domains=["shop.test"])
+    found.make()
+    for name in ("shop.test", "www.shop.test", "db1.prov.internal"):
+        trusted_by(found, found.sign(request(key, name), [name], 90), name)
+    with pytest.raises(VerificationError):
+        trusted_by(found, found.sign(request(key, "bank.test"), ["bank.test"], 90), "bank.test")
+
+
+def test_it_signs_while_its_key_changes(authority: Authority, key: ec.EllipticCurvePrivateKey) -> None:
+    """Threads and processes exclude each other by the lock of the folder."""
+    made: list[bytes] = []
+
+    def work() -> None:
+        made.extend(authority.sign(request(key, "a.test"), ["a.test"], 90) for _ in range(20))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    authority_rotation.begin(authority)
+    authority_rotation.switch(authority)
+    for thread in threads:
+        thread.join()
+    assert len(made) == 80
+    for pem in made:
+        trusted_by(authority, pem, "a.test")
+
+
+def test_a_certificate_of_a_person_is_a_clients(authority: Authority) -> None:
+    private, pem = client_pair(authority, Client("ann", PEOPLE), 30)
+    found = x509.load_pem_x509_certificate(pem)
+    assert found.subject.rfc4514_string() == "CN=ann,OU=people"
+    usage = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    own = serialization.load_pem_private_key(private, None)
+    assert own.public_key() == found.public_key()

@@ -27,6 +27,7 @@ class Site:
     """Where a domain is served. ca: the certificate of the authority that is trusted.
 
     prefix: stands before each path, as "/shop".  tls: whether it is served by https.
+    person: without its ending, the key and certificate that the client shows.
     """
 
     address: str
@@ -34,6 +35,7 @@ class Site:
     ca: Path
     prefix: str = ""
     tls: bool = True
+    person: Path | None = None
 
     def get(
         self,
@@ -129,7 +131,12 @@ class Site:
             raise
 
     def _context(self, tls: bool) -> ssl.SSLContext | None:
-        return ssl.create_default_context(cafile=str(self.ca)) if tls else None
+        if not tls:
+            return None
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if self.person is not None:
+            context.load_cert_chain(self.person.with_suffix(".crt"), self.person.with_suffix(".key"))
+        return context
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""prov tls ca and prov tls client, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_project import command_line
+from cryptography import x509
+from inventories import project
+
+#: runs the command line; gives exit status, stdout and stderr
+Prov = Callable[..., tuple[object, str, str]]
+
+INVENTORY = """
+    all:
+      vars: {tls: {ca_passphrase: correct horse, ca_domains: [shop.test]}}
+      hosts:
+        web1: {ansible_host: 192.0.2.1}
+        web2: {ansible_host: 192.0.2.2, tls: {ca: other}}
+    """
+
+
+@pytest.fixture
+def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
+    monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": INVENTORY}))
+    return command_line(monkeypatch, capsys)
+
+
+def test_a_key_for_a_person_and_the_authority_that_clients_trust(prov: Prov) -> None:
+    status, out, err = prov("tls", "ca", "export", "web1")
+    assert status == 2 and "there is no private CA yet" in err
+    status, out, _ = prov("tls", "client", "web1", "ann", "--days", "30")
+    assert (status, out) == (0, "ann.key\nann.crt: for ann, 30 days\n")
+    assert Path("ann.key").stat().st_mode & 0o777 == 0o600
+    status, out, _ = prov("tls", "ca", "export", "web1")
+    root = x509.load_pem_x509_certificate(out.encode())
+    x509.load_pem_x509_certificate(Path("ann.crt").read_bytes()).verify_directly_issued_by(root)
+    assert b"ENCRYPTED" in Path(".prov/ca/ca.key").read_bytes()
+    status, _, err = prov("tls", "client", "web1", "ann")
+    assert status == 2 and "ann.key: already exists" in err
+    status, _, err = prov("tls", "client", "web1", "Ann/..")
+    assert status == 2 and "small letters" in err
+
+
+def test_a_change_of_the_key_says_what_to_do_next(prov: Prov) -> None:
+    prov("tls", "client", "web1", "ann")
+    status, out, _ = prov("tls", "ca", "rotate", "web1")
+    assert status == 0 and "prov tls ca rotate TARGET --switch" in out
+    status, _, err = prov("tls", "ca", "rotate", "web1", "--finish")
+    assert status == 1 and "--switch" in err
+    status, out, _ = prov("tls", "ca", "rotate", "web1", "--switch", "--json")
+    assert json.loads(out.splitlines()[0])["did"] == "switch"
+    assert prov("tls", "ca", "rotate", "web1", "--finish")[0] == 0
+
+
+def test_hosts_with_several_authorities_are_refused(prov: Prov) -> None:
+    status, _, err = prov("tls", "ca", "export", "all")
+    assert status == 2 and "2 private CAs, expected one: .prov/ca, other" in err
