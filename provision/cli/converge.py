@@ -40,7 +40,7 @@ class ConvergeOptions:
     force: bool = False
     batch: Sequence[str] = ()
     max_failures: str = "0"
-    go_back: bool = False
+    go_back: bool = True
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
@@ -112,7 +112,7 @@ def execute(
         waves=sizes(batch_of(order.batch, forks=forks, plan=plan), len(assignments)),
         max_failures=most_failures(order.max_failures, len(assignments)),
     )
-    status = run_shown(assignments, options, prompt, order.out, work_of(order), pending)
+    status = run_shown(assignments, options, prompt, order.out, work_of(order, plan=plan), pending)
     return status if hooks is None else hooks.end(status)
 
 
@@ -133,7 +133,7 @@ def builtin_of(roles: Iterable[Role]) -> frozenset[str]:
     return frozenset(role.name for role in roles if role.folders[0].parent.resolve() == BUILTIN)
 
 
-def work_of(order: ConvergeOptions) -> Work:
+def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
     """Return the work for each host. Raises UsageError if only some roles are to be pruned."""
     from provision.run.work import or_undo, run_and_prune, run_roles, run_whole
 
@@ -144,7 +144,7 @@ def work_of(order: ConvergeOptions) -> Work:
             hint="Leave out --role, --tags, --skip-tags, --start-at and --step.",
         )
     work: Work = run_and_prune if order.prune else run_whole if whole else run_roles
-    if order.go_back:
+    if order.go_back and not plan:
         from provision.run.going_back import or_go_back
 
         work = or_go_back(work)

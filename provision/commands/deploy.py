@@ -56,10 +56,11 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
     help="If a step fails, put back what this run changed on that host.",
 )
 @click.option(
-    "--rollback-on-failure",
+    "--rollback-on-failure/--no-rollback-on-failure",
     "go_back",
-    is_flag=True,
-    help="If a step fails after the front has turned to a new release, serve the release before again.",
+    default=None,
+    help="If a step fails after the front has turned to a new release, serve the release before again; on by"
+    " default.",
 )
 @click.option(
     "--force",
@@ -102,7 +103,7 @@ def deploy(
     check: bool,
     step: bool,
     undo_on_failure: bool,
-    go_back: bool,
+    go_back: bool | None,
     force: bool,
     batch: Sequence[str],
     max_failures: str,
@@ -130,7 +131,7 @@ def deploy(
             step,
             prune,
             undo_on_failure,
-            go_back,
+            go_back is not None,
             force,
             batch,
             wait,
@@ -156,7 +157,8 @@ def deploy(
         force=force,
         batch=batch,
         max_failures=max_failures,
-        go_back=go_back,
+        # what an undo puts back includes the release
+        go_back=not undo_on_failure if go_back is None else go_back,
     )
     if list_steps:
         return list_only(order)

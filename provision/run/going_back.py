@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from provision.apps.app_releases import visible
 from provision.apps.application import Application
+from provision.apps.schemas import schema_of
 from provision.controller.events import Notice, RoleStarted
 from provision.controller.outcome import StepFailed
-from provision.errors import ProvError
+from provision.errors import ProvError, UnreachableError
 from provision.roles.role_host import Host
 from provision.run.host_answers import answer_of
 from provision.run.work import Work, or_undo
@@ -95,16 +97,26 @@ def switch(host: Host, instances: Sequence[RecordedInstance]) -> None:
 
 
 def or_go_back(work: Work) -> Work:
-    """Return work that, if it fails after a front has begun to turn to new releases, serves those before again."""
+    """Return work that, if it fails after a front has begun to turn to new releases, serves those before again.
+
+    If it fails earlier, it says which releases go on serving.
+    """
 
     def work_or_back(host: Host) -> None:
         try:
             work(host)
             host.started().wait_for_all()
-        except StepFailed:
+        except UnreachableError:
+            raise
+        except Exception:
+            # also a mistake in a role: what it has submitted before must have ended
+            with contextlib.suppress(StepFailed):
+                host.started().wait_for_all()
             fronts = {role.name for role, _ in host.assignment.roles if role.front is not None}
-            if not host.planning and fronts & set(host.begun):
+            if fronts & set(host.begun):
                 turn_back(host)
+            elif "app" in host.begun:
+                tell_staying(host)
             raise
 
     return work_or_back
@@ -123,12 +135,17 @@ def turn_back(host: Host) -> None:
             if new is None or not any(each.known_change for each in started):
                 continue
             book = known[app.name]
-            name = book.get("live", "")
-            name = book.get("before", "") if name == new.id else name
-            if name not in book.get("instances", {}):
+            name = before_run(book, new.id)
+            if not name:
                 host.emit(Notice(host.name, f"{app.name} has no earlier release to go back to"))
                 continue
             entry = book["instances"][name]
+            later = unknown_to({*book["schema"], *schema_of(new.release)}, entry)
+            if later:
+                host.emit(
+                    Notice(host.name, staying_forward(host.name, app.name, new.release.id, entry, later))
+                )
+                continue
             found[app.name] = recorded(app, name, entry["release"], entry["about"])
             failed[app.name] = new.release.id
         if found:
@@ -138,12 +155,44 @@ def turn_back(host: Host) -> None:
             # a release that was in service for moments is not one to go back to
             failed_releases.failed_release(host, f"/srv/{name}", failed[name])
         for name, instance in found.items():
-            host.emit(
-                Notice(host.name, f"{name} went back to release {instance.release.id}, as the run has failed")
-            )
+            said = f"{name} went back to release {instance.release.id}, as the run has failed"
+            host.emit(Notice(host.name, f"{said}; {NEXT.format(host=host.name, app=name)}"))
     except ProvError as problem:
         session.acknowledge()
         host.emit(Notice(host.name, f"could not go back to the releases before: {problem.message}"))
+
+
+#: what to do after a deploy that has failed
+NEXT = "see prov logs {host} --app {app} --since 10m, mend it, and deploy again"
+
+
+def before_run(book: Mapping[str, Any], new: str) -> str:
+    """Return the instance that was in service before a run; "" without one. new: the one that the run has started."""
+    name: str = book.get("live", "")
+    name = book.get("before", "") if name == new else name
+    return name if name in book.get("instances", {}) else ""
+
+
+def staying_forward(host: str, app: str, new: str, entry: Mapping[str, Any], later: Sequence[str]) -> str:
+    """Return why a failed run does not go back to a release."""
+    return (
+        f"{app} stays at release {new}: its database has migrations that release {entry['release']} does not know:"
+        f" {', '.join(later)}; if they fit nevertheless: prov rollback {host} {app} {entry['release']} --force"
+    )
+
+
+def tell_staying(host: Host) -> None:
+    """Say which releases go on serving after a run that has failed before it turned to new ones."""
+    host.started().acknowledge()
+    try:
+        for name, book in books(host).items():
+            entry = book.get("instances", {}).get(book.get("live", ""))
+            if entry is not None:
+                said = f"{name}: release {entry['release']} goes on serving"
+                host.emit(Notice(host.name, f"{said}; {NEXT.format(host=host.name, app=name)}"))
+    except ProvError:
+        # the host is gone, or its answer is: what failed first is what counts
+        return
 
 
 def chosen_app(host: Host, name: str) -> Application:
@@ -222,12 +271,17 @@ def listing(book: Mapping[str, Any]) -> str:
     return "\n".join(["There are:", *lines])
 
 
+def unknown_to(schema: Collection[str], entry: Mapping[str, Any]) -> list[str]:
+    """Return the migrations of a database that a recorded release does not know."""
+    own = entry["about"]["migrations"]
+    return sorted({*newer(list(schema), own), *(each for each in schema if each not in own)})
+
+
 def refuse_newer_schema(
     host: Host, app: Application, book: Mapping[str, Any], entry: Mapping[str, Any], *, force: bool
 ) -> None:
     """Raise ProvError if the database has migrations that a release does not know; with force, say so."""
-    own = entry["about"]["migrations"]
-    later = sorted({*newer(book["schema"], own), *(each for each in book["schema"] if each not in own)})
+    later = unknown_to(book["schema"], entry)
     if not later:
         return
     said = f"the database of {app.name} has migrations that release {entry['release']} does not know"

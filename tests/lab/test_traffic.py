@@ -17,6 +17,17 @@ from helpers.traffic import Busy
 pytestmark = pytest.mark.lab
 
 NAME = "t-busy"
+FAILS = '''"""Fails."""
+
+from provision.role import Host, task
+from provision.steps import command
+
+
+@task
+def install(c: Host) -> None:
+    """Fail."""
+    command.command(c, ["false"], creates="/none")
+'''
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +106,25 @@ def test_a_rollback_loses_no_request_and_holds_deploys(busy: Busy) -> None:
     unknown = command(busy, "rollback", NAME, "hello", "123456", status=1)
     (error,) = [e["error"] for e in unknown.events if e["event"] == "host" and "error" in e]
     assert before in error["hint"]
+
+
+def test_a_deploy_that_fails_after_the_switch_goes_back(busy: Busy) -> None:
+    role = busy.project.folder / "roles/fails/__init__.py"
+    role.parent.mkdir(parents=True)
+    role.write_text(FAILS)
+    busy.declare("hello", after=["nginx", "fails"])
+    before = current()
+    busy.edit()
+    try:
+        with busy.traffic() as traffic:
+            failed = busy.deploy(status=1)
+    finally:
+        busy.declare("hello")
+    assert traffic.lost == {}
+    assert current() == before
+    assert any(f"went back to release {before}" in e.get("text", "") for e in failed.events)
+    busy.deploy()
+    assert current() != before
 
 
 def test_status_and_logs_and_processes(busy: Busy) -> None:

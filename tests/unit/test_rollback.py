@@ -15,6 +15,7 @@ from provision.errors import ProvError
 from provision.report.logs_report import said_by
 from provision.run import going_back
 from provision.run.going_back import chosen
+from provision.run.work import Work
 from provision.serving.recorded import about, recorded
 from provision.steps.application_logs import time_of
 from provision.steps.service_environment import entries_of
@@ -180,37 +181,54 @@ def test_entries_of_an_environment_file_are_found_as_they_were_written() -> None
 
 
 @pytest.mark.parametrize(
-    ("begun", "planning", "back"),
+    ("begun", "called"),
     [
-        (["app", "gunicorn"], False, False),
-        (["app", "gunicorn", "nginx"], False, True),
-        (["app", "gunicorn", "nginx", "after"], False, True),
-        (["app", "gunicorn", "nginx", "after"], True, False),
+        (["base"], []),
+        (["app", "gunicorn"], ["stays"]),
+        (["app", "gunicorn", "nginx"], ["back"]),
+        (["app", "gunicorn", "nginx", "after"], ["back"]),
     ],
 )
 def test_a_failed_deploy_goes_back_only_if_the_front_may_have_turned(
-    monkeypatch: pytest.MonkeyPatch, begun: list[str], planning: bool, back: bool
+    monkeypatch: pytest.MonkeyPatch, begun: list[str], called: list[str]
 ) -> None:
-    called: list[Any] = []
-    monkeypatch.setattr(going_back, "turn_back", called.append)
+    done: list[str] = []
+    monkeypatch.setattr(going_back, "turn_back", lambda _: done.append("back"))
+    monkeypatch.setattr(going_back, "tell_staying", lambda _: done.append("stays"))
     roles = [
         (SimpleNamespace(name=name, front=name == "nginx" or None), None)
         for name in ("app", "gunicorn", "nginx")
     ]
     session = SimpleNamespace(wait_for_all=lambda: None)
-    host: Any = SimpleNamespace(
-        begun=begun, planning=planning, assignment=SimpleNamespace(roles=roles), started=lambda: session
-    )
+    host: Any = SimpleNamespace(begun=begun, assignment=SimpleNamespace(roles=roles), started=lambda: session)
 
-    def fail(_: Any) -> None:
-        raise StepFailed("broken")
-
-    with pytest.raises(StepFailed, match="broken"):
-        going_back.or_go_back(fail)(host)
-    assert bool(called) is back
-    called.clear()
+    for error in (StepFailed("broken"), ProvError("broken"), TypeError("broken")):
+        done.clear()
+        with pytest.raises(type(error), match="broken"):
+            going_back.or_go_back(failing(error))(host)
+        assert done == called
     going_back.or_go_back(lambda _: None)(host)
-    assert called == []
+    assert done == called
+
+
+def failing(error: Exception) -> Work:
+    def work(_: Any) -> None:
+        raise error
+
+    return work
+
+
+def test_what_was_in_service_before_a_run_is_found() -> None:
+    assert going_back.before_run(book(A, B, live=A), B) == A, "the run has not recorded its own yet"
+    assert going_back.before_run({**book(A, B, live=B), "before": A}, B) == A
+    assert going_back.before_run({**book(B, live=B), "before": ""}, B) == ""
+
+
+def test_a_failed_deploy_does_not_go_back_onto_a_schema_that_the_release_does_not_know() -> None:
+    entry = {"release": A, "about": {"migrations": ["shop/migrations/0001_initial.py"]}}
+    schema = ["shop/migrations/0001_initial.py", "shop/migrations/0002_price.py"]
+    assert going_back.unknown_to(schema, entry) == ["shop/migrations/0002_price.py"]
+    assert going_back.unknown_to(schema[:1], entry) == []
 
 
 # -- logs

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -84,12 +84,15 @@ class Busy:
         self.declare("hello")
         self.deploy(status=0)
 
-    def declare(self, *apps: str, below: Mapping[str, str] = {}) -> None:
-        """These applications, each on a domain of its own name. below: others, at /NAME/ of the domain of one."""
+    def declare(self, *apps: str, below: Mapping[str, str] = {}, after: Sequence[str] = ()) -> None:
+        """These applications, each on a domain of its own name. below: others, at /NAME/ of the domain of one.
+
+        after: roles that run after the front.
+        """
         app = {**HELLO, "tls": "none"}
         found = {name: {**app, "domains": [f"{name}.test"]} for name in apps}
         found |= {name: {**app, "domains": [f"{of}.test"], "path": f"/{name}/"} for name, of in below.items()}
-        self.project.inventory({self.name: {"apps": found}}, ansible_connection="lab", roles=STACK)
+        self.project.inventory({self.name: {"apps": found}}, ansible_connection="lab", roles=[*STACK, *after])
 
     def edit(self) -> None:
         """Another release."""
