@@ -210,7 +210,9 @@ class App(FrontSettings):
         description="Folder in the source with the front's error pages: 404.html, 502.html...",
     )
     maintenance: bool = Field(
-        default=False, description="Answer everything with 503 and the page 503.html of `error_pages`."
+        default=False,
+        description="Answer all but the health path with 503 and the page 503.html of `error_pages`."
+        " `prov maintenance` does so without a deploy.",
     )
     keep_releases: int = Field(
         default=3, ge=1, description="Number of releases kept on the host, including the current one."

@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "restart": "Restart the processes of applications.",
     "stop": "Stop the processes of applications.",
     "start": "Start the processes of applications.",
+    "maintenance": "Have the front answer for applications with 503.",
     "releases": "List the releases of applications, and which can be gone back to.",
     "rollback": "Go back to an earlier release of an application.",
     "resume": "Let deploys to an application through again.",

@@ -30,11 +30,7 @@ def served_apps(hosts: Sequence[InventoryHost], name: str = "") -> dict[str, lis
     if name:
         return {host: [named(name, host, found.apps)] for host, found in served.items()}
     if not any(found.apps for found in served.values()):
-        names = ", ".join(host.name for host in hosts)
-        raise UsageError(
-            f"no applications are declared for {names}",
-            hint="An application is a key of `apps` in the inventory.",
-        )
+        raise no_applications(hosts)
     return {host: list(found.apps) for host, found in served.items()}
 
 
@@ -91,6 +87,28 @@ def certified_apps(
             f"{wanted} declared for {names}", hint="See `apps` in the inventory: prov hosts HOST"
         )
     return found
+
+
+def closable_apps(hosts: Sequence[InventoryHost], name: str = "") -> dict[str, list[Application]]:
+    """Return the applications whose front is on each host, its own and those it balances, by the host's name.
+
+    Raises UsageError, ConfigErrors.  name: only this one; each host must have it.
+    """
+    served = served_of(hosts)
+    fronted = {host: [*(each.app for each in found.balanced), *found.apps] for host, found in served.items()}
+    if name:
+        return {host: [named(name, host, found)] for host, found in fronted.items()}
+    if not any(fronted.values()):
+        raise no_applications(hosts)
+    return fronted
+
+
+def no_applications(hosts: Sequence[InventoryHost]) -> UsageError:
+    """Return the error that none of these hosts has an application."""
+    return UsageError(
+        f"no applications are declared for {', '.join(host.name for host in hosts)}",
+        hint="An application is a key of `apps` in the inventory.",
+    )
 
 
 def named(name: str, host: str, found: Sequence[Application]) -> Application:

@@ -25,6 +25,9 @@ class StatusShown(AnswerReport):
         self._answer(f"{host}: {'ok' if found['ok'] else 'something is wrong'}")
         if found["lock"]:
             self._answer(f"  {flat(found['lock'])}")
+        for name, said in found["maintenance"].items():
+            lifts = f"prov maintenance {host} off --app {name}"
+            self._answer(f"  {flat(name)} is in maintenance, {flat(said)}; {flat(lifts)} lifts that")
         for name, app in found["apps"].items():
             self._app(host, name, app)
         for front in found["fronts"]:

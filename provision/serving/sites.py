@@ -21,12 +21,15 @@ from provision.inventory.fields import encoded
 from provision.serving.front_answers import hidden, sent
 from provision.serving.instances import instance, running_role
 from provision.serving.locations import Location, at, location, locations
-from provision.steps import files
+from provision.steps import files, maintenance
+from provision.steps.maintenance import CLOSED, EXCEPT, FOLDER
 from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
+#: seconds after which clients of a closed application may ask again
+RETRY_AFTER = 120
 Method = Literal["round_robin", "least_conn", "ip_hash"]
 
 
@@ -215,6 +218,9 @@ def template_values(hosts: Sequence[VirtualHost]) -> dict[str, Any]:
         "probes": probes(hosts),
         "elsewhere": lambda host: probes(other for other in hosts if other is not host),
         "sent": sent,
+        "closed": lambda app: f"{FOLDER}/{app.name}/{CLOSED}",
+        "let_through": lambda app: f"{FOLDER}/{app.name}/{EXCEPT}",
+        "RETRY_AFTER": RETRY_AFTER,
         "hidden": hidden,
     }
 
@@ -250,6 +256,11 @@ def sites_elsewhere_gone(c: Host) -> None:
     for front in idle_fronts(c):
         for app in c.apps:
             files.absent(c, front.site(app.name))
+
+
+def switches_kept(c: Host, hosts: Iterable[VirtualHost]) -> None:
+    """Keep what `prov maintenance` has set for the applications of these hosts."""
+    maintenance.switches_kept(c, [site.app.name for host in hosts for site in host.sites])
 
 
 def own_site(c: Host, app: Application) -> Site:

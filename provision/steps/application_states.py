@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.steps.base import Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.maintenance import closed_apps
 from provision.steps.support.app_processes import bad, health, is_web, shown, units_of
 from provision.steps.support.served_certificates import faults, on_disk, renewals
 from provision.system.memory.records import Damaged
@@ -47,6 +48,7 @@ class ApplicationStates(Step):
             "fronts": [states[name] for name in fronts],
             "problems": ["%s is %s" % (name, states[name]["state"]) for name in fronts if bad(states[name])],
             "lock": host.ledger.operator_lock(),
+            "maintenance": closed_apps(host),
             "owed": sorted(name for name, entry in host.ledger.data["units"].items() if entry.get("owes")),
         }
         answer["problems"] += ["a reload is owed: %s" % name for name in answer["owed"]]

@@ -20,6 +20,7 @@ from provision.serving.sites import (
     proxies,
     sites_elsewhere_gone,
     snippets,
+    switches_kept,
     template_values,
     virtual_hosts,
 )
@@ -91,6 +92,7 @@ def install(c: Host, p: Apache) -> None:
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     sites_elsewhere_gone(c)
+    switches_kept(c, hosts)
     issued_later(c, hosts)
     for host in hosts:
         if host.tls:

@@ -22,6 +22,7 @@ from provision.serving.sites import (
     proxies,
     sites_elsewhere_gone,
     snippets,
+    switches_kept,
     template_values,
     virtual_hosts,
 )
@@ -107,6 +108,7 @@ def install(c: Host, p: Nginx) -> None:
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     sites_elsewhere_gone(c)
+    switches_kept(c, hosts)
     issued_later(c, hosts)
     for host in hosts:
         if host.tls:
@@ -128,6 +130,7 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
         person=person,
         unit=PEOPLE,
         bypassed=bypassed,
+        maintenance=maintenance,
         dot_segment=DOT_SEGMENT,
         cacheable=cacheable,
         parts=PARTS,
@@ -139,6 +142,11 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
 def site_file(name: str) -> str:
     """Return where a virtual host's file is, below /etc/nginx."""
     return f"sites-enabled/{name}.conf"
+
+
+def maintenance(app: App) -> str:
+    """Return the variable with the seconds after which clients may ask again, if an application is closed."""
+    return f"maintenance_{app.name.replace('-', '_')}"
 
 
 def cookies(app: App) -> str:

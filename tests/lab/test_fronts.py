@@ -198,6 +198,31 @@ def test_maintenance_answers_everything(front: Front) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_maintenance_is_switched_without_a_deploy(front: Front) -> None:
+    def statuses() -> list[int]:
+        site = front.site()
+        # the last of them is the health path
+        return [site.get(path).status for path in ("/page", "/static/site.css", "/second/page", "/")]
+
+    def switch(*words: str) -> None:
+        prov("maintenance", front.name, *words, "--app", "probe", cwd=front.project.folder, status=0)
+
+    found = statuses()
+    assert 503 not in found
+    switch("on")
+    try:
+        assert statuses() == [503, 503, 200, 200], "another application of the domain stays open"
+        answer = front.site().get("/page")
+        assert (answer.title, answer.headers["Retry-After"]) == ("Back soon", "120")
+        planned = prov("plan", front.name, cwd=front.project.folder, status=0)
+        assert not [e for e in planned.events if e["event"] == "undeclared"]
+        switch("on", "--allow", on(front.name, "sh", "-c", "echo $SSH_CLIENT").split()[0])
+        assert statuses() == found
+    finally:
+        switch("off")
+    assert statuses() == found
+
+
 def test_the_access_log_can_be_read_by_programs(front: Front) -> None:
     front.site().get('/logged?"quoted\\"', headers={"User-Agent": 'a "b"'})
     folder = {"t-fn": "/var/log/nginx", "t-fa": "/var/log/apache2"}[front.name]
