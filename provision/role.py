@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provision.controller.outcome import Outcome, StepFailed
+from provision.roles.joined_text import joined
 from provision.roles.role_model import Params, task
 
 if TYPE_CHECKING:
@@ -24,4 +25,4 @@ else:
         role's parameters needs neither, so that mistakes in an inventory are reported at once."""
 
 
-__all__ = ["Host", "Outcome", "Params", "StepFailed", "task"]
+__all__ = ["Host", "Outcome", "Params", "StepFailed", "joined", "task"]

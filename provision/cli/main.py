@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import keyword
 import os
 import sys
 from io import StringIO
@@ -57,6 +58,7 @@ COMMANDS: dict[str, str] = {
     "ssh": "Open a shell on a host.",
     "roles": "List roles, or describe one: parameters, tasks, steps.",
     "init": "Start a project in a new folder.",
+    "import": "Write a role that does what a playbook of Ansible does.",
     "new": "Add a role or a step to the project.",
     "completion": "Print the script for shell completion.",
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
@@ -68,6 +70,7 @@ COMMANDS: dict[str, str] = {
 MODULES = {
     **dict.fromkeys(("restart", "stop", "start"), "process_actions"),
     **dict.fromkeys(("lock", "unlock"), "locking"),
+    "import": "import_playbook",
     "logs": "log_lines",
     "status": "health",
     "secrets": "secret_list",
@@ -86,7 +89,8 @@ class LazyGroup(NearestNames):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"provision.commands.{MODULES.get(cmd_name, cmd_name)}")
-        command: click.Command = getattr(module, cmd_name)
+        # a word of Python cannot name a function
+        command: click.Command = getattr(module, f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

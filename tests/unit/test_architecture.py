@@ -33,6 +33,7 @@ ROOMS = (
     "report",
     "run",
     "saved",
+    "playbooks",
     "server",
     "serving",
     "role",
@@ -83,7 +84,13 @@ PLACES = {
         "controller/ssh_config",
     },
     "invoke": {"cli/fab"},
-    "jinja2": {"roles/templates", "roles/compiled_templates", "expressions"},
+    "jinja2": {
+        "roles/templates",
+        "roles/compiled_templates",
+        "expressions",
+        "playbooks/jinja_python",
+        "playbooks/copied_files",
+    },
     "rich": {"report", "cli", "commands", "testing/trial_table"},
     "click": {"cli", "commands"},
     "cryptography": {

@@ -1,0 +1,1 @@
+"""Playbooks of Ansible, and the role that says the same."""
