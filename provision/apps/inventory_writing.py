@@ -14,12 +14,17 @@ from provision.apps.inventory_draft import ApplicationDraft
 PLAIN = re.compile(r"[A-Za-z/.][\w./:-]*")
 #: column of the comments
 WIDE = 60
+#: what editors read; a relative path begins at the file
+SCHEMA_COMMENT = (
+    "# yaml-language-server: $schema=../prov.schema.json  (made by: prov schema > prov.schema.json)"
+)
 
 
 def inventory_text(draft: ApplicationDraft, host: str) -> str:
     """Return the text of the inventory. host: its name in the inventory, or its address."""
     lab = re.fullmatch(r"[a-z0-9-]+", host) is not None
     lines = [
+        SCHEMA_COMMENT,
         "# Written by prov init. All settings: docs/inventory.md. Try it:  prov check",
         "all:",
         "  hosts:",

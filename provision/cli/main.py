@@ -50,6 +50,7 @@ COMMANDS: dict[str, str] = {
     "vars": "Show the variables of a host, and where they come from.",
     "vault": "Read, write and change what Ansible Vault encrypts.",
     "secrets": "List the secrets of the inventory, and what uses them.",
+    "schema": "Print a JSON schema of the inventory for editors.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
     "run": "Run one command on hosts.",
