@@ -112,7 +112,7 @@ def test_a_deploy_that_fails_after_the_switch_goes_back(busy: Busy) -> None:
     role = busy.project.folder / "roles/fails/__init__.py"
     role.parent.mkdir(parents=True)
     role.write_text(FAILS)
-    busy.declare("hello", after=["nginx", "fails"])
+    busy.declare("hello", after=["fails"])
     before = current()
     busy.edit()
     try:
