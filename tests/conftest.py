@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import drawnresults
 import mounts
 import needs
 import pytest
@@ -29,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse to begin where a program or root is missing: thousands of failures would hide the reason."""
     if hasattr(config, "workerinput"):
         return  # a process of pytest-xdist: the first one has looked, and gets its reports
+    config.pluginmanager.register(drawnresults.plugin(config), "prov-drawn-results")
     config.pluginmanager.register(trustresults.Results(config), "prov-trust-results")
     wanted = folders(config.args)
     complaint = needs.complaint(wanted, os.geteuid())

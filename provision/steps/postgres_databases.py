@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, wanted
 from provision.steps.postgres_roles import check_limit
+from provision.steps.support.foresight import MAKERS, foresee
 from provision.steps.support.psql import (
     ask,
     check_identifier,
@@ -17,6 +18,7 @@ from provision.steps.support.psql import (
     picture,
     require_database,
     require_role,
+    schema_exists,
     signature,
 )
 
@@ -200,6 +202,8 @@ class Extension(Step):
             return Diff([Change("extension", now, "")]) if now else Diff.none("is absent")
         want = self._version(host, rows is None)
         if not now:
+            if self.schema:
+                schema_exists(host, self)
             return Diff([Change("extension", "", "%s %s" % (self.name, want) if self.version else self.name)])
         if (self.version or self.latest) and want and now != want:
             return Diff([Change("version", now, want)])
@@ -221,6 +225,7 @@ class Extension(Step):
         if host.planned:
             state = (self._version(host, True) or "that is installed") if self.present else ""
             picture(host, self, "extension", self.database, self.name)["version"] = state
+            foresee(host, MAKERS, self.name)
 
     def fingerprint(self, host: "System") -> str:
         return signature(self)

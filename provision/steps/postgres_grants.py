@@ -3,18 +3,21 @@ library)."""
 
 from typing import TYPE_CHECKING, List, Optional, Sequence, Set
 
-from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, wanted
+from provision.steps.support.foresight import commands_run
 from provision.steps.support.psql import (
+    LATER,
     ask,
     check_identifier,
     check_server,
     execute,
     identifier,
+    lacking,
     literal,
     picture,
     require_database,
     require_role,
+    schema_exists,
     signature,
 )
 
@@ -35,17 +38,17 @@ OBJECTS = {
     "schema": ("SELECT oid, nspname AS name, nspacl AS acl, nspowner AS owner FROM pg_namespace", "n"),
     "tables": (
         "SELECT oid, relname AS name, relacl AS acl, relowner AS owner FROM pg_class"
-        " WHERE relkind IN ('r','p','v','m','f') AND relnamespace = %s::regnamespace",
+        " WHERE relkind IN ('r','p','v','m','f') AND relnamespace = to_regnamespace(%s)",
         "r",
     ),
     "sequences": (
         "SELECT oid, relname AS name, relacl AS acl, relowner AS owner FROM pg_class"
-        " WHERE relkind = 'S' AND relnamespace = %s::regnamespace",
+        " WHERE relkind = 'S' AND relnamespace = to_regnamespace(%s)",
         "s",
     ),
     "functions": (
         "SELECT oid, proname AS name, proacl AS acl, proowner AS owner FROM pg_proc"
-        " WHERE prokind IN ('f','a','w') AND pronamespace = %s::regnamespace",
+        " WHERE prokind IN ('f','a','w') AND pronamespace = to_regnamespace(%s)",
         "f",
     ),
 }
@@ -146,6 +149,7 @@ class Grant(Privileged, Step):
     on: "database", "schema", or all "tables" (views too), "sequences" or "functions" that the schema has now:
     a later run finds new ones; postgres.default_privileges is for future ones.
     schema: which.  names: of single tables, sequences or functions instead of all.
+    A plan says "may change" of what commands before this step may still make, such as migrations.
     present: False revokes them. Only grants to this very role count: rights of everyone, or of
     roles that it is a member of, are neither enough nor revoked.
     port, user: as of postgres.role.  Source: PostgreSQL's manual, GRANT, REVOKE, aclexplode.
@@ -180,7 +184,16 @@ class Grant(Privileged, Step):
 
     def check(self, host: "System") -> Diff:
         self.require(host)
-        return self.changed(host, self._granted(host))
+        there = self.on == "database" or schema_exists(host, self)
+        rows = ask(host, self, self.database, "SELECT name FROM (%s) AS o" % self._objects()) if there else []
+        missing = lacking(host, self, [row[0] for row in rows or ()])
+        every = self.on not in ("database", "schema") and not self.names
+        if not there or missing or (every and commands_run(host)):
+            # commands before this step may make them, and default privileges may then be all that they need
+            diff = self.changed(host, set() if self.present else set(self.privileges))
+            return diff._replace(why=LATER, maybe=True) if diff else diff
+        granted = self._of_a_new_one(host) if rows is None else self._granted(host, bool(rows))
+        return self.changed(host, granted)
 
     def apply(self, host: "System", diff: Diff) -> None:
         schema = identifier(self.schema)
@@ -211,23 +224,14 @@ class Grant(Privileged, Step):
         )
         return words + (" WHERE name IN (%s)" % ", ".join(map(literal, name)) if name else "")
 
-    def _granted(self, host: "System") -> Set[str]:
-        """Which of the privileges the role itself was granted: on one object at least, or on all of them."""
-        rows = ask(host, self, self.database, "SELECT name FROM (%s) AS o" % self._objects())
-        if rows is None:
-            return self._of_a_new_one(host)
-        missing = [name for name in self.names if [name] not in rows]
-        if missing or (self.on == "schema" and not rows):
-            raise StepError(
-                "database %s has no %s" % (self.database, "schema %s" % self.schema)
-                if not missing
-                else "schema %s of database %s has no %s: %s"
-                % (self.schema, self.database, self.on, listed(missing)),
-                hint="Add the step that makes them, such as migrations, before this step.",
-            )
+    def _granted(self, host: "System", some: bool) -> Set[str]:
+        """Which of the privileges the role itself was granted: on one object at least, or on all of them.
+
+        some: whether there are such objects.
+        """
         if not role_is_real(host, self, self.role):
             # of all objects, where there are none
-            return set(self.privileges) if not rows and self.present else set()
+            return set(self.privileges) if not some and self.present else set()
         query = (
             "SELECT p.word FROM (VALUES %s) AS p(word) WHERE %s (SELECT 1 FROM (%s) AS o WHERE %s EXISTS"
             " (SELECT 1 FROM aclexplode(o.acl) AS a WHERE a.grantee = %s AND a.privilege_type = p.word))"
@@ -242,10 +246,7 @@ class Grant(Privileged, Step):
     def _of_a_new_one(self, host: "System") -> Set[str]:
         """What a role was granted in a database that is still to be made, of template0."""
         if self.on in ("tables", "sequences", "functions"):
-            # there are none; single ones may be made by a command before this step
-            return set(self.privileges) if self.present and not self.names else set()
-        if self.on == "schema" and self.schema != "public":
-            return set()
+            return set(self.privileges) if self.present else set()
         owner = picture(host, self, "database", self.database).get("owner")
         # the schema public is of pg_database_owner
         everything = self.on == "database" and self.role == owner
@@ -287,7 +288,8 @@ class DefaultPrivileges(Privileged, Step):
 
     def check(self, host: "System") -> Diff:
         self.require(host, self.owner)
-        return self.changed(host, self._has(host))
+        there = not self.schema or schema_exists(host, self)
+        return self.changed(host, self._has(host) if there else set())
 
     def apply(self, host: "System", diff: Diff) -> None:
         schema = " IN SCHEMA %s" % identifier(self.schema) if self.schema else ""

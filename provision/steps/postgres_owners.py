@@ -3,24 +3,29 @@ hosts (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
 
-from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, wanted
+from provision.steps.support.foresight import commands_run
 from provision.steps.support.psql import (
+    LATER,
     ask,
     check_identifier,
     check_server,
     execute,
     identifier,
+    lacking,
     literal,
     picture,
     require_database,
     require_role,
+    schema_exists,
     signature,
 )
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
+#: all that commands before a step may make, in a plan
+NEW = "what comes"
 #: objects that belong to an extension: it decides what they are
 OF_EXTENSION = (
     "SELECT 1 FROM pg_depend d WHERE d.classid = '%s'::regclass AND d.objid = o.oid AND d.deptype = 'e'"
@@ -75,7 +80,7 @@ class Owner(Step):
     on: "schema" itself, or all "tables" (views too), "sequences" or "functions" that it has now.
     schema: which.  names: of single tables, sequences or functions instead of all; of functions of one name all.
     A sequence that a column of a table owns has the table's owner. Objects of extensions stay, unless they are
-    named.
+    named. A plan says "may change" of what commands before this step may still make.
     port, user: as of postgres.role.  Undo leaves owners as they are.
     postgres.database(owner=...) is for databases, postgres.role(present=False, reassign_owned_to=...) for all
     that a role owns.  Source: PostgreSQL's manual, ALTER TABLE, ALTER SCHEMA, pg_depend.
@@ -106,17 +111,26 @@ class Owner(Step):
     def check(self, host: "System") -> Diff:
         require_role(host, self, self.role)
         require_database(host, self, self.database)
-        found = [Change("owner of %s" % each.shown, each.owner, self.role) for each in self._others(host)]
-        return Diff(found) if found else Diff.none("%s owns it" % self.role)
+        others = self._others(host)
+        found = [Change("owner of %s" % each.shown, each.owner, self.role) for each in others]
+        if self.on != "schema" and not self.names and commands_run(host):
+            # all of them: commands before this step may make some
+            known = self._foreseen(host).get(NEW) == self.role
+            found += [] if known else [Change("owner of %s" % NEW, "", self.role)]
+            return Diff(found, why=LATER, maybe=True) if found else Diff.none("%s owns it" % self.role)
+        maybe = any(not each.owner for each in others)
+        why = LATER if maybe else ""
+        return Diff(found, why=why, maybe=maybe) if found else Diff.none("%s owns it" % self.role)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        others = self._others(host)
+        if host.planned:
+            prefix = len("owner of ")
+            self._foreseen(host).update((change.what[prefix:], self.role) for change in diff.changes)
+            return
         role = identifier(self.role)
-        words = ["ALTER %s %s OWNER TO %s" % (ONE[self.on], each.shown, role) for each in others]
+        words = ["ALTER %s %s OWNER TO %s" % (ONE[self.on], each.shown, role) for each in self._others(host)]
         # all of them, or none
         execute(host, self, self.database, "BEGIN; %s; COMMIT" % "; ".join(words))
-        if host.planned:
-            self._foreseen(host).update((each.shown, self.role) for each in others)
 
     def fingerprint(self, host: "System") -> str:
         return signature(self)
@@ -126,7 +140,21 @@ class Owner(Step):
         return picture(host, self, "owners", self.database, self.on, self.schema)
 
     def _others(self, host: "System") -> List[Belonging]:
-        """Return the objects that another role owns. Raises StepError if one that is named does not exist."""
+        """Return the objects that another role owns. Raises StepError if one that is named does not exist.
+
+        In a plan, those that commands before this step may make are among them.
+        """
+        there, foreseen = schema_exists(host, self), self._foreseen(host)
+        found = self._found(host) if there or self.on != "schema" else [self._to_come(self.schema)]
+        if self.names:
+            found += map(self._to_come, lacking(host, self, [each.name for each in found]))
+        found = [
+            each._replace(owner=foreseen.get(each.shown, self._heir(host, each.owner))) for each in found
+        ]
+        return [each for each in found if each.owner != self.role]
+
+    def _found(self, host: "System") -> List[Belonging]:
+        """Return what the database has of them, of any owner."""
         query, catalog = OBJECTS[self.on]
         query = query.format(schema="to_regnamespace(%s)" % literal(identifier(self.schema)))
         words = "SELECT name, shown, pg_get_userbyid(owner) FROM (%s) AS o" % query
@@ -135,23 +163,21 @@ class Owner(Step):
         elif self.on != "schema":
             words += " WHERE NOT EXISTS (%s)" % (OF_EXTENSION % catalog)
         rows = ask(host, self, self.database, words + " ORDER BY shown")
-        found = self._of_a_new_one() if rows is None else [Belonging(*row) for row in rows]
-        missing = [name for name in self.names if name not in [each.name for each in found]]
-        if missing:
-            raise StepError(
-                "schema %s of database %s has no %s: %s"
-                % (self.schema, self.database, self.on, listed(missing)),
-                hint="Add the step that makes them, such as migrations, before this step.",
-            )
-        if self.on == "schema" and not found:
-            raise StepError("database %s has no schema %s" % (self.database, self.schema))
-        foreseen = self._foreseen(host)
-        found = [each._replace(owner=foreseen.get(each.shown, each.owner)) for each in found]
-        return [each for each in found if each.owner != self.role]
+        if rows is None:
+            # it is still to be made, of template0
+            owner = "pg_database_owner" if self.schema == "public" else self.user
+            return [Belonging(self.schema, identifier(self.schema), owner)] if self.on == "schema" else []
+        return [Belonging(*row) for row in rows]
 
-    def _of_a_new_one(self) -> List[Belonging]:
-        """Return what a database that is still to be made has of template0, or a command before this step makes."""
-        if self.on == "schema":
-            owner = "pg_database_owner" if self.schema == "public" else ""
-            return [Belonging(self.schema, identifier(self.schema), owner)]
-        return [Belonging(name, identifier(name), "") for name in self.names]
+    def _to_come(self, name: str) -> Belonging:
+        """Return what a command before this step may make, of an owner that no plan knows."""
+        inner = self.on != "schema" and self.schema != "public"
+        return Belonging(
+            name, "%s%s" % (identifier(self.schema) + "." if inner else "", identifier(name)), ""
+        )
+
+    def _heir(self, host: "System", owner: str) -> str:
+        """In a plan: the role to which earlier steps will have given what a role owned."""
+        while owner and picture(host, self, "role", owner).get("heir"):
+            owner = picture(host, self, "role", owner)["heir"]
+        return owner

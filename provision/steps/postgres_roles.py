@@ -252,7 +252,7 @@ class DatabaseRole(Step):
         if host.planned:
             foreseen = picture(host, self, "role", self.name)
             foreseen.clear()
-            foreseen["exists"] = False
+            foreseen.update(exists=False, heir=self.reassign_owned_to)
 
 
 def check_limit(limit: Optional[int]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
 from provision.steps.support.enabling import enabled_otherwise, set_enabled
+from provision.steps.support.foresight import MAKERS, foresee
 from provision.steps.support.held_ports import ListeningPort, check_ports, claim, of_socket, refuse_held
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
@@ -146,6 +147,7 @@ class Service(Step):
                 self.manager(host).do("start", *stopped)
             raise
         if host.planned and self.running:
+            foresee(host, MAKERS, self.name)
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
         # not earlier: two units that use the same ports must not both start at boot
         for name in others:

@@ -61,6 +61,12 @@ WANTED: list[tuple[Step, set[str]]] = [
     (DefaultPrivileges("d_role", ["SELECT"], "d_base", owner="postgres"), set()),
     (Owner("d_role", "d_base"), set()),
     (Owner("d_role", "d_base", "tables", names=["t"]), set()),
+    (Owner("d_role", "d_base", "tables"), set()),
+    (Owner("d_role", "d_base", "sequences", "d_schema"), set()),
+    (Grant("d_role", ["SELECT"], "d_base", on="tables", names=["t"]), set()),
+    (Grant("d_role", ["SELECT"], "d_base", on="tables", present=False), set()),
+    (Grant("d_role", ["USAGE"], "d_base", on="sequences", schema="d_schema"), set()),
+    (DefaultPrivileges("d_role", ["SELECT"], "d_base", owner="postgres", schema="d_schema"), set()),
     (Extension("plpgsql", "d_base"), set()),
     (Extension("plpgsql", "d_base", present=False), set()),
     (Setting("work_mem", "5MB"), set()),
@@ -83,9 +89,20 @@ def inside(lab_hosts: Hosts, request: pytest.FixtureRequest) -> Inside:
     return found
 
 
-@drawn(role=st.sampled_from(ROLES), base=st.booleans(), setting=st.booleans(), wanted=st.sampled_from(WANTED))
+#: what they have made in that database
+TABLES = ["", "create table t (n serial); create view v as select 1 as n"]
+TABLES += [TABLES[1] + "; create schema d_schema; create sequence d_schema.s; grant select on t to d_other"]
+
+
+@drawn(
+    role=st.sampled_from(ROLES),
+    base=st.booleans(),
+    setting=st.booleans(),
+    tables=st.sampled_from(TABLES),
+    wanted=st.sampled_from(WANTED),
+)
 def test_what_others_have_made(
-    inside: Inside, role: str, base: bool, setting: bool, wanted: tuple[Step, set[str]]
+    inside: Inside, role: str, base: bool, setting: bool, tables: str, wanted: tuple[Step, set[str]]
 ) -> None:
     clean = ["drop database if exists d_base", "drop role if exists d_role", "drop role if exists d_other"]
     made = ["create role d_other"] if "d_other" not in role else []
@@ -93,7 +110,8 @@ def test_what_others_have_made(
     made += ["create database d_base"] if base and "d_base" not in role else []
     made += ["alter system set work_mem = '7MB'"] if setting else []
     words = ["alter system reset all", *clean, *made, "select pg_reload_conf()"]
-    inside.fresh().does(lambda: [asked(each) for each in words])
+    within = tables.split("; ") if any("database d_base" in each for each in made) else []
+    inside.fresh().does(lambda: ([asked(each) for each in words], [asked(each, "d_base") for each in within]))
     step, about = wanted
     held = hold(inside, step, undone=isinstance(step, (Setting, Access)))
     if held.failed:

@@ -21,6 +21,7 @@ from steps_bench import Bench
 
 from provision.steps.apt import Packages
 from provision.steps.base import Step
+from provision.steps.command import Command
 from provision.steps.postgres import (
     Access,
     Database,
@@ -375,6 +376,75 @@ def test_owners_of_what_is_in_a_database(bench: Bench, host: str) -> None:
     bench.fails(Owner("reader", "shop", schema="nowhere"), "database shop has no schema nowhere")
     bench.fails(Owner("nobody", "shop", schema="own"), "PostgreSQL has no role nobody")
     sql(host, "drop schema own cascade", 'drop role "owner!"', database="shop")
+
+
+def test_what_a_command_of_the_same_run_makes_is_not_missed(bench: Bench, host: str) -> None:
+    """A migration makes schemas, tables and functions: a plan fails only where the deploy does."""
+
+    def migration(*statements: str) -> Step:
+        words = [word for each in statements for word in ("-c", each)]
+        argv = ["psql", "-Xq", "-d", "fresh", *words]
+        return Command(argv, user="postgres", cwd="/", stamp=["/var/tmp/migrated", statements[-1]])
+
+    def asked(*made: Step) -> list[Step]:
+        return [
+            Database("fresh"),
+            *made,
+            Owner("watcher", "fresh", "tables", names=["t"]),
+            Owner("watcher", "fresh", "functions", "own", ["f"]),
+            Owner("watcher", "fresh", schema="own"),
+            Grant("reader", ["SELECT"], "fresh", on="tables", names=["t"]),
+            Grant("reader", ["USAGE"], "fresh", on="schema", schema="own"),
+            Grant("reader", ["SELECT"], "fresh", on="tables", schema="own"),
+            DefaultPrivileges("reader", ["SELECT"], "fresh", owner="watcher", schema="own"),
+        ]
+
+    first = asked(
+        migration(
+            "create schema own",
+            "create table t (x int); create table own.u (x int)",
+            "create function own.f() returns int language sql as 'select 1'",
+        )
+    )
+    planned = bench.run(*first, *first, plan=True)
+    assert [o.error for o in planned] == [None] * len(planned)
+    assert [o.state for o in planned[: len(first)]] == ["changed", "changed", *["maybe"] * 6, "changed"]
+    assert {o.why for o in planned if o.state == "maybe"} == {"known once the commands before it have run"}
+    real = bench.run(*first, *first)
+    assert [o.error for o in real] == [None] * len(real)
+    assert [o.state for o in real] == ["changed"] * len(first) + ["ok"] * len(first)
+    assert [o.state for o in planned[len(first) :]] == ["ok"] * len(first)
+    # one that makes a table more, which is then granted as well
+    more = asked(migration("create table own.v (x int)"))
+    planned = bench.run(*more, plan=True)
+    grant = len(more) - 2
+    assert [(at, o.state) for at, o in enumerate(planned) if o.state != "ok"] == [
+        (1, "changed"),
+        (grant, "maybe"),
+    ]
+    real = bench.run(*more)
+    assert [at for at, o in enumerate(real) if o.state != "ok"] == [1, grant], [o.error for o in real]
+    assert sql(host, "select has_table_privilege('reader', 'own.v', 'SELECT')", database="fresh") == "t"
+    # without a command, what is missing is missing in the plan as well
+    for step in (
+        Owner("watcher", "fresh", "tables", "nowhere"),
+        Grant("reader", ["SELECT"], "fresh", on="tables", schema="nowhere"),
+        DefaultPrivileges("reader", ["SELECT"], "fresh", owner="watcher", schema="nowhere"),
+        Extension("pg_trgm", "fresh", schema="nowhere"),
+    ):
+        bench.fails(step, "database fresh has no schema nowhere")
+    # who owned it before is known, though that role goes in the same plan
+    heir = [
+        DatabaseRole("heir2"),
+        DatabaseRole("watcher", present=False, reassign_owned_to="heir2"),
+        Owner("reader", "fresh", "tables", names=["t"]),
+        DatabaseRole("watcher", login=True),
+    ]
+    planned, real = bench.run(*heir, plan=True), bench.run(*heir)
+    assert [(o.state, o.diff) for o in planned] == [(o.state, o.diff) for o in real]
+    assert [c[:3] for c in real[2].diff] == [("owner of t", "heir2", "reader")]
+    gone: list[Step] = [Database("fresh", present=False), DatabaseRole("heir2", present=False)]
+    assert [o.error for o in bench.run(*gone)] == [None] * 2
 
 
 def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:

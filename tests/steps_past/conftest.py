@@ -12,12 +12,20 @@ import pytest
 from forked import Hosts
 
 
+@pytest.fixture(scope="session")
+def still() -> Iterator[Path]:
+    """Where copies of this machine's folders are kept."""
+    folder = Path(tempfile.mkdtemp(prefix="prov-still-", dir=mounts.parent()))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def hosts() -> Iterator[Hosts]:
+def hosts(still: Path) -> Iterator[Hosts]:
     """Makes hosts in a folder that every user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="prov-past-", dir=mounts.parent()))
     folder.chmod(0o755)
-    found = Hosts(folder)
+    found = Hosts(folder, still)
     yield found
     found.gone()
     shutil.rmtree(folder)

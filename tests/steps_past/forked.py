@@ -45,6 +45,8 @@ from provision.steps.base import Step
 from provision.system.planned import planned_host as _planned  # noqa: F401 (loaded once, before any fork)
 
 T = TypeVar("T")
+#: folders of this machine that other programs change while a test runs
+CHANGING = ("/etc", "/var/log")
 
 
 def imported(module: ModuleType) -> Iterator[str]:
@@ -75,8 +77,11 @@ class Host:
     filesystems").
     """
 
-    def __init__(self, folder: Path, over: Sequence[str] = (), *, kept: bool = False) -> None:
+    def __init__(
+        self, folder: Path, over: Sequence[str] = (), *, lower: Callable[[str], Path], kept: bool = False
+    ) -> None:
         self.folder = folder
+        self._lower = lower
         self.root = folder / "root"
         self.over = tuple(over)
         self.kept = kept
@@ -181,7 +186,7 @@ class Host:
         """Give this process the host's own folders."""
         spaces.apart()
         for at in self.over:
-            spaces.overlay(at, self.upper(at), self._work(at))
+            spaces.overlay(at, self._lower(at), self.upper(at), self._work(at))
 
     def _enter(self) -> None:
         """Have this process see what the host sees."""
@@ -192,10 +197,14 @@ class Host:
 
 
 class Hosts:
-    """Makes hosts; the last one goes when a new one comes."""
+    """Makes hosts; the last one goes when a new one comes.
 
-    def __init__(self, folder: Path) -> None:
+    still: where copies of this machine's folders are kept.
+    """
+
+    def __init__(self, folder: Path, still: Path) -> None:
         self._folder = folder
+        self._still = still
         self._numbers = itertools.count()
         self._host: Host | None = None
 
@@ -205,8 +214,21 @@ class Hosts:
         kept: see Host.
         """
         self.gone()
-        self._host = Host(self._folder / str(next(self._numbers)), over, kept=kept)
+        for at in over:
+            self._lower(at)
+        folder = self._folder / str(next(self._numbers))
+        self._host = Host(folder, over, lower=self._lower, kept=kept)
         return self._host
+
+    def _lower(self, at: str) -> Path:
+        """What a host's own folder begins as: a copy, if other programs change this machine's all the time."""
+        if at not in CHANGING:
+            return Path(at)
+        copy = self._still / at.strip("/").replace("/", "-")
+        if not copy.exists():
+            # a file may go in the middle of it
+            subprocess.run(["cp", "--archive", at, str(copy)], check=False)
+        return copy
 
     def gone(self) -> None:
         """Remove the last one."""

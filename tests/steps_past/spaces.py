@@ -27,11 +27,11 @@ def apart() -> None:
         raise OSError(ctypes.get_errno(), "no namespaces for the host")
 
 
-def overlay(lower: str, upper: Path, work: Path) -> None:
-    """Lay a folder's own changes over it."""
+def overlay(at: str, lower: Path, upper: Path, work: Path) -> None:
+    """Give a folder other contents: those of lower, with changes of its own."""
     options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-    if libc.mount(b"overlay", lower.encode(), b"overlay", 0, options.encode()):
-        raise OSError(ctypes.get_errno(), f"no overlay on {lower}")
+    if libc.mount(b"overlay", at.encode(), b"overlay", 0, options.encode()):
+        raise OSError(ctypes.get_errno(), f"no overlay on {at}")
 
 
 def join(pid: int, *kinds: str) -> None:

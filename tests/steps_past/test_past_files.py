@@ -6,9 +6,10 @@ import pasts
 from forked import Hosts
 from hypothesis import strategies as st
 from past import drawn, hold
-from pasts import PEOPLE, There, put
+from pasts import PEOPLE, Attributes, There, put
 from pictures import others
 
+from provision.steps.base import Change
 from provision.steps.files import Absent, Directory, File, Link
 
 texts = pasts.texts(st.sampled_from(["", "a", "key = 1"]))
@@ -31,7 +32,9 @@ def test_file(
     assert content == data
     was = held.before.get("f")
     if there.kind == "file" and was is not None:
-        assert mode is not None or now_mode == was[1] or data != was[4]
+        # a program of one user's does not become one that runs as another
+        kept = was[1] if (uid, gid) == was[2:4] else was[1] & 0o1777
+        assert mode is not None or now_mode == kept or data != was[4]
         assert owner is not None or uid == was[2]
         assert group is not None or gid == was[3]
         # lists and attributes of a user other than the file's owner are not passed on to its new contents
@@ -41,6 +44,17 @@ def test_file(
         assert now_mode == mode
     assert owner is None or uid == PEOPLE[owner][0]
     assert group is None or gid == PEOPLE[group][1]
+
+
+def test_bits_that_another_owner_would_get_go_and_that_is_told(hosts: Hosts) -> None:
+    host = hosts.new()
+    at = host.root / "program"
+    put(There("file", b"x", Attributes("www-data", 0o4755, False, False)), at)
+    held = hold(host, File(str(at), b"x", owner="daemon"))
+    assert held.outcomes[0].diff[:1] == [Change("mode", "4755", "0755")]
+    assert held.after["program"][1] == 0o755
+    assert not hold(host, File(str(at), b"x", owner="daemon", mode=0o4755)).failed
+    assert at.stat().st_mode & 0o7777 == 0o4755
 
 
 @drawn(there=pasts.theres(texts), mode=modes, owner=people)

@@ -66,18 +66,34 @@ def pictured(host: Host, *paths: str) -> Picture:
 
 
 def deciding(rules: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """What of a table decides on packets: not the empty chains, and jumps to them, that ufw leaves when it is off."""
+    """What of a table decides on packets.
+
+    Not the empty chains, and jumps to them, that ufw leaves when it is off; nor chains that no rule leads to: ufw
+    makes some with its first rule, and never removes them.
+    """
     while True:
+        reached = {
+            (part.get(verb) or {}).get("target")
+            for kind, what in rules
+            if kind == "rule"
+            for part in what["expr"]
+            for verb in ("jump", "goto")
+        }
         filled = {what["chain"] for kind, what in rules if kind == "rule"}
         empty = {
             what["name"]
             for kind, what in rules
-            if kind == "chain" and what["name"] not in filled and what.get("policy", "accept") == "accept"
+            if kind == "chain"
+            and (
+                (what["name"] not in filled and what.get("policy", "accept") == "accept")
+                or ("hook" not in what and what["name"] not in reached)
+            )
         }
         left = [
             (kind, what)
             for kind, what in rules
             if not (kind == "chain" and what["name"] in empty)
+            and not (kind == "rule" and what["chain"] in empty)
             and not (kind == "rule" and what["expr"][-1].get("jump", {}).get("target") in empty)
         ]
         if left == rules:
@@ -189,6 +205,7 @@ def rules_of(host: Host) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("### tuple ###")]
 
 
+@example(commands=["--force enable"], six=True, ports=[], exclusive=False, enabled=True)
 @example(commands=[], six=False, ports=["80"], exclusive=False, enabled=True)
 @drawn(
     commands=st.lists(st.sampled_from(UFW), max_size=5, unique=True),

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from forked import Host, Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pictures import Picture, others, photographs
@@ -40,6 +41,7 @@ def pictured(host: Host, *folders: str) -> Picture:
     return host.sees(lambda: photographs(*folders))
 
 
+@example(lines=[""], end="\n", ended=False, address="10.0.0.7", names=["db.internal", "db"])
 @drawn(
     lines=st.lists(st.sampled_from(NAMES), max_size=6),
     end=ENDS,
@@ -71,7 +73,7 @@ def test_hosts_entry(
     held = hold(host, HostsEntry(address, names), effect=is_so, picture=lambda: pictured(host, "/etc"))
     assert not held.failed
     after = held.after["/etc/hosts"][4].decode("latin-1").splitlines()
-    for line in lines:
+    for line in text.splitlines():
         about = set(line.lower().split()) & {"db", "db.internal", "new", address.lower()}
         assert about or line in after, line
     assert others(held.before, "/etc/hosts") == others(held.after, "/etc/hosts")

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from drawnresults import DRAWN, Result, report
 from helpers.cutting import KINDS, QUESTION, STEP
 from helpers.interruption import FIRST, SECOND, draw
 from helpers.proofspage import CUTS, PLANS, TITLES, UNDO, sections, write
@@ -22,10 +23,24 @@ def test_sections_are_written_one_by_one(tmp_path: Path) -> None:
     write(CUTS, ["one"], page)
     write(CUTS, ["two"], page)
     found = sections(page.read_text())
-    assert tuple(found) == TITLES
+    assert tuple(found) == TITLES[:3]
     assert found[PLANS].startswith("300 cases\n\nPython 3")
     assert found[UNDO].startswith("all of them\n\n| a table |\n")
     assert found[CUTS].startswith("two\n")
+
+
+def test_pasts_that_were_drawn_are_listed_with_their_steps() -> None:
+    path = "steps_past/test_past_files.py"
+    found = {
+        f"{path}::test_file": Result(pasts=200, held=True, day="2026-11-27"),
+        f"{path}::test_link": Result(pasts=200, held=False, day="2026-11-27"),
+    }
+    lines = report(found)
+    assert lines[0].startswith("200 pasts that held.")
+    rows = lines[-1].splitlines()
+    assert "| `files.file`, `files.copy`, `files.template` | 200 | yes | 2026-11-27 |" in rows
+    assert "| `files.link` | 200 | no | 2026-11-27 |" in rows
+    assert sum("no record yet" in row for row in rows) == sum(map(len, DRAWN.values())) - 2
 
 
 def test_all_cuts_are_before_and_inside_each_step() -> None:

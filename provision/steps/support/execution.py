@@ -9,6 +9,7 @@ from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Ref, Step, check_path, check_text, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed, revealed_text
+from provision.steps.support.foresight import COMMANDS, foresee
 from provision.system.command_execution import account, failure
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Execution(Step):
         for folder in self.fills:
             host.files.filling(folder)
         result = self.start(host, **self._options(), stdin=self._input())
+        foresee(host, COMMANDS, self.label())
         self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if not host.planned:
             self._judge(result)

@@ -28,11 +28,11 @@ def keep_source(made: Step) -> None:
 
 
 def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional[int]) -> List[Change]:
-    """Return changes of mode, owner and group; for a new path (now is None) only what the step declares."""
+    """Return changes of mode, owner and group; for a new path (now is None) only what the step declares.
+
+    A file of another owner or group loses set-ID bits, unless the step declares them: `set_attributes`.
+    """
     found = []
-    mode = s.mode if s.mode is not None else new_mode
-    if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
-        found.append(Change("mode", mode_text(now.mode) if now else "", mode_text(mode)))
     owner, group = getattr(s, "owner", None), getattr(s, "group", None)
     if owner is not None:
         before = host.accounts.user_name(now.uid) if now else ""
@@ -42,6 +42,11 @@ def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional
         before = host.accounts.group_name(now.gid) if now else ""
         if before != group:
             found.append(Change("group", before, group))
+    mode = s.mode if s.mode is not None else new_mode
+    if mode is None and found and now is not None and now.kind == "file":
+        mode = replaced_mode(now, 0)
+    if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
+        found.insert(0, Change("mode", mode_text(now.mode) if now else "", mode_text(mode)))
     return found
 
 
@@ -79,7 +84,8 @@ def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode
 def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
     """Set the declared mode, owner and group on a path, by default the step's own.
 
-    The owner comes first: chown(2) drops set-user-ID bits.
+    The owner comes first: chown(2) drops set-user-ID bits, which would make a program of one user's run as
+    another.
     """
     path = path or s.path
     owner, group = getattr(s, "owner", None), getattr(s, "group", None)
@@ -87,7 +93,8 @@ def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
         uid = now.uid if owner is None else host.accounts.uid(owner)
         gid = now.gid if group is None else host.accounts.gid(group)
         if (uid, gid) != (now.uid, now.gid):
-            host.files.set_owner(path, uid, gid, s.mode)
+            kept = replaced_mode(now, 0) if now.kind == "file" else None
+            host.files.set_owner(path, uid, gid, s.mode if s.mode is not None else kept)
             return
     if s.mode is not None:
         host.files.set_mode(path, s.mode)

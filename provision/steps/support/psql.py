@@ -3,11 +3,12 @@
 import hashlib
 import re
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import Step, check_text
+from provision.steps.base import Step, check_text, listed
+from provision.steps.support.foresight import may_be_made
 from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 PSQL = "/usr/bin/psql"
 #: separators of fields and rows in psql's output: names may contain any other character
 FIELD, ROW = "\x1f", "\x1e"
+#: what a new database has
+SCHEMAS = ("public", "pg_catalog", "information_schema")
+#: why a plan cannot tell what a step does with objects that commands before it may make
+LATER = "known once the commands before it have run"
 #: PostgreSQL's own default for a new password (scram_iterations)
 ITERATIONS = 4096
 #: two lines in which psql points at the place of an error
@@ -114,6 +119,37 @@ def require_database(host: "System", s: Any, name: str) -> None:
             "PostgreSQL has no database %s" % name,
             hint="Add postgres.database(c, %r) before this step." % name,
         )
+
+
+def schema_exists(host: "System", s: Any) -> bool:
+    """Return whether the step's database has its schema.
+
+    False only in a plan whose commands may make it. Raises StepError if it will be missing.
+    """
+    query = "SELECT 1 WHERE to_regnamespace(%s) IS NOT NULL" % literal(identifier(s.schema))
+    rows = ask(host, s, s.database, query)
+    if s.schema in SCHEMAS if rows is None else rows:
+        return True
+    require_objects(host, "database %s has no schema %s" % (s.database, s.schema))
+    return False
+
+
+def lacking(host: "System", s: Any, found: Sequence[str]) -> List[str]:
+    """Return those of the names of a step that are not found in its schema.
+
+    Some only in a plan whose commands may make them. Raises StepError if they will be missing.
+    """
+    missing = [name for name in s.names if name not in found]
+    if missing:
+        what = (s.schema, s.database, s.on, listed(missing))
+        require_objects(host, "schema %s of database %s has no %s: %s" % what)
+    return missing
+
+
+def require_objects(host: "System", complaint: str) -> None:
+    """Raise StepError with the complaint, unless this is a plan whose commands may make what is missing."""
+    if not may_be_made(host):
+        raise StepError(complaint, hint="Add the step that makes them, such as migrations, before this step.")
 
 
 def argv(s: Any, database: str) -> List[str]:

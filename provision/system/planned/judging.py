@@ -85,7 +85,7 @@ def judge(
     own = STAGED % os.getpid()
     os.mkdir(own, 0o700)
     try:
-        staged = Staged(own, foreseen, folder, argv)
+        staged = Staged(own, foreseen, folder, argv, files.loaded)
         if not staged.whole:
             return None
         words = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", SHOWN, "sh", own)
@@ -105,10 +105,16 @@ class Staged:
 
     hidden: paths that are not shown, or whose contents are not known yet.  over: top-level folders that have
     a layer of their own.  whole: whether the program sees all that it is about.
+    loaded: returns a node with its contents.
     """
 
     def __init__(
-        self, own: str, foreseen: "Dict[str, Optional[Node]]", folder: str, argv: Sequence[str]
+        self,
+        own: str,
+        foreseen: "Dict[str, Optional[Node]]",
+        folder: str,
+        argv: Sequence[str],
+        loaded: "Callable[[str], Optional[Node]]",
     ) -> None:
         self.own, self.hidden, self.whole = own, [], True
         for name in ("up", "all", "shown"):
@@ -118,7 +124,7 @@ class Staged:
         near = {path for path in foreseen if path.startswith(folder + "/")}
         shown = near if len(foreseen) - len(near) > MOST else set(foreseen)
         for path in sorted(foreseen):
-            node = foreseen[path]
+            node = loaded(path) if path in shown else foreseen[path]
             large = node is not None and node.real and path not in near and node.stat.size > LARGEST
             if path not in shown or large or not layered(path) or not put(own + "/shown", path, node):
                 self.hidden.append(path)

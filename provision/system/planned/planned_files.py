@@ -10,8 +10,9 @@ from provision.errors import StepError
 from provision.system.descriptors import DEFAULT_ACL, attribute, is_directory, opened
 from provision.system.host_files import Content, Fetch, Files, Stat
 from provision.system.paths import ACL, DirEntry, NoWay, Way, inside, reached, refuse_hard_link, walk, way
+from provision.system.source import Source
 
-#: bytes; a plan fetches smaller contents for diffs and later steps, and knows larger ones by hash
+#: bytes; a plan fetches smaller contents when a later step reads them, and knows larger ones by hash
 KEEP_LIMIT = 1024 * 1024
 
 
@@ -19,6 +20,7 @@ class Node(NamedTuple):
     """The plan's prediction for a path.
 
     content: of a file, if known.  sha256: of a file.  real: path of the real file with the same contents.
+    source: of a file's contents, until they are read for the first time.
     opaque: a new directory, which hides the real contents of that path.
     """
 
@@ -27,6 +29,7 @@ class Node(NamedTuple):
     sha256: str = ""
     real: str = ""
     opaque: bool = False
+    source: Optional[Source] = None
 
 
 class PlannedFiles(Files):
@@ -64,9 +67,10 @@ class PlannedFiles(Files):
         node = self._nodes.get(here)
         if node is None or node.real:
             return super().read(node.real if node else here)
-        if node.content is None:
+        content = self._loaded(here, node).content
+        if content is None:
             raise StepError("%s is only known by its hash in a plan" % path)
-        return node.content
+        return content
 
     def sha256(self, path: str) -> str:
         here = self._found(path)
@@ -148,8 +152,8 @@ class PlannedFiles(Files):
             return
         stat = Stat("file", mode, uid, gid, content.size)
         small = 0 <= content.size <= KEEP_LIMIT
-        data = b"".join(self.fetch(content)) if small else None
-        self._nodes[here] = Node(stat, data, content.sha256 or "made on the controller: %s" % content.key)
+        known = content.sha256 or "made on the controller: %s" % content.key
+        self._nodes[here] = Node(stat, None, known, source=content if small else None)
 
     def sync(self) -> None:
         """Do nothing: nothing was written."""
@@ -163,7 +167,7 @@ class PlannedFiles(Files):
         if node is None or node.real:
             self._nodes[self._new(path)] = Node(stat, real=node.real if node else here)
         else:
-            self._nodes[self._new(path)] = Node(stat, node.content, node.sha256)
+            self._nodes[self._new(path)] = Node(stat, node.content, node.sha256, source=node.source)
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
         here = self._new(path)
@@ -242,6 +246,17 @@ class PlannedFiles(Files):
     def foreseen(self) -> "Iterator[Tuple[str, Optional[Node]]]":
         """Return the prediction for each real path; None where something was removed."""
         return iter(self._nodes.items())
+
+    def loaded(self, here: str) -> Optional[Node]:
+        """Return the prediction for a real path that has one, with its contents if they are small."""
+        node = self._nodes[here]
+        return None if node is None else self._loaded(here, node)
+
+    def _loaded(self, here: str, node: Node) -> Node:
+        if node.source is not None:
+            node = node._replace(content=b"".join(self.fetch(node.source)), source=None)
+            self._nodes[here] = node
+        return node
 
     # -- path resolution
 

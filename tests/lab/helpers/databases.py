@@ -41,8 +41,15 @@ def asked(statement: str, database: str = "postgres") -> list[str]:
 def servers() -> Picture:
     """What the server has that a draw may be about."""
     inside = "select defaclrole, defaclacl from pg_default_acl union all select oid, nspacl from pg_namespace"
+    owned = (
+        "select oid::regclass, relowner::regrole, relacl from pg_class"
+        " where relkind <> 'i' and relnamespace in (2200, to_regnamespace('d_schema')) order by 1"
+    )
     found: Picture = {name: (asked(statement), "") for name, statement in LOOKS.items()}
     return {
         **found,
-        "inside": (asked(inside, "d_base"), asked("select extname from pg_extension", "d_base"), ""),
+        "inside": (
+            *(asked(each, "d_base") for each in (inside, owned, "select extname from pg_extension")),
+            "",
+        ),
     }

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parents[3] / "docs/proofs.md"
-PLANS, CUTS, UNDO = (
+PLANS, CUTS, UNDO, PASTS = (
     "Plans are exact",
     "Cut anywhere, one more run converges",
     "A deploy is undone to the byte",
+    "Steps on hosts with a past",
 )
 #: in the page's order
-TITLES = (PLANS, CUTS, UNDO)
+TITLES = (PLANS, CUTS, UNDO, PASTS)
 INTRODUCTION = """\
 # Proofs
 
