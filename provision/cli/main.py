@@ -63,6 +63,7 @@ COMMANDS: dict[str, str] = {
     "new": "Add a role or a step to the project.",
     "completion": "Print the script for shell completion.",
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
+    "rehearse": "Try a deploy, a release and a rollback on a throwaway copy of hosts.",
     "lab": "Boot and remove throwaway hosts to try things on.",
     "ec2": "Make, list and remove instances of EC2.",
 }

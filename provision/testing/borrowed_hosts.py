@@ -103,6 +103,8 @@ class Lender:
 
 def on_trial(about: dict[str, Any]) -> Lent:
     """Return the host under test in `prov test` (provision.testing.trials.save)."""
-    trial = trial_of(about["subject"], about["image"], Path(about["authority"]), about["inventory"])
+    trial = trial_of(
+        about["subject"], about["image"], Path(about["authority"]), about["inventory"], about["seed"]
+    )
     assignment = next(a for a in trial.assignments if a.host.name == about["host"])
     return Lent(ProvHost(assignment, authority_of(assignment)), Deployed.from_json(about["deployed"]))

@@ -14,6 +14,9 @@ from provision.values import dataclass
 BOOT, PLAN, DEPLOY, AGAIN, VERIFY = "boot", "plan", "deploy", "deploy again", "verify"
 REBOOT, AFTERWARDS, UNDO = "reboot", "verify again", "undo"
 STAGES = (BOOT, PLAN, DEPLOY, AGAIN, VERIFY, REBOOT, AFTERWARDS, UNDO)
+#: of a rehearsal
+NEXT, BACK = "next release", "roll back"
+REHEARSED = (BOOT, PLAN, DEPLOY, AGAIN, VERIFY, REBOOT, AFTERWARDS, NEXT, BACK)
 #: if one of these fails, later stages mean nothing
 FATAL = (BOOT, PLAN, DEPLOY, REBOOT)
 

@@ -21,13 +21,14 @@ class Trials:
     """Runs trials. Iterating over it yields their events, until all have ended and their hosts are removed.
 
     Trials whose hosts have the same names, as those of a TARGET on several images, run one after another.
+    kind: what they do, stage by stage.
     """
 
-    def __init__(self, trials: Sequence[Trial], options: TrialOptions) -> None:
+    def __init__(self, trials: Sequence[Trial], options: TrialOptions, kind: type[Stages] = Stages) -> None:
         self.finished = Finished()
         self._options = options
         self._queue: EventQueue[Event] = EventQueue()
-        self._stages = [Stages(trial, options) for trial in trials]
+        self._stages = [kind(trial, options) for trial in trials]
         self._stopped = False
 
     def __iter__(self) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from provision import lab
 from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
 from provision.errors import Exit, ProvError
+from provision.roles.project import Assignment
 from provision.roles.role_host import Host
 from provision.run.on_hosts import Run
 from provision.run.work import Work, run_roles
@@ -173,10 +174,18 @@ class Stages:
     # -- internal
 
     def _run(
-        self, stage: str, *, plan: bool = False, work: Work = run_roles
+        self,
+        stage: str,
+        *,
+        plan: bool = False,
+        work: Work = run_roles,
+        assignments: Sequence[Assignment] = (),
     ) -> tuple[list[StepDone], StageDone]:
-        """Run the roles on all hosts; return the steps, and the stage as failed if one of them failed."""
-        assignments = self.trial.assignments
+        """Run the roles on all hosts; return the steps, and the stage as failed if one of them failed.
+
+        assignments: those to run; by default the trial's.
+        """
+        assignments = assignments or self.trial.assignments
         run = Run(assignments, RunOptions(plan=plan, forks=len(assignments)), work)
         self._started(run)
         steps: list[StepDone] = []

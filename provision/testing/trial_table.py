@@ -25,10 +25,15 @@ STATES = {"passed": ("ok", "green"), "failed": ("FAILED", "bold red"), "skipped"
 
 
 class TrialTable(TrialReport):
-    """The table. trials: all trials of the run."""
+    """The table. trials: all trials of the run.  stages: names of their stages, in order."""
 
-    def __init__(self, trials: Sequence[Trial], terminal: Terminal | None = None) -> None:
-        self._trials = trials
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        terminal: Terminal | None = None,
+        stages: Sequence[str] = STAGES,
+    ) -> None:
+        self._trials, self._stages = trials, stages
         self._terminal = terminal or Terminal(highlight=False)
         self._cells: dict[tuple[str, str], RenderableType] = {}
         self._began: dict[str, float] = {}
@@ -71,11 +76,11 @@ class TrialTable(TrialReport):
         cells = dict(self._cells)
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("trial", overflow="fold")
-        for stage in STAGES:
+        for stage in self._stages:
             table.add_column(stage)
         table.add_column("time", justify="right", no_wrap=True)
         for trial in self._trials:
-            row = [cells.get((trial.name, stage), Text("")) for stage in STAGES]
+            row = [cells.get((trial.name, stage), Text("")) for stage in self._stages]
             table.add_row(Text(trial.name, "bold"), *row, Text(self._time(trial.name), "dim"))
         return table
 

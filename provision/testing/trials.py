@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from provision.lab.lab_host import is_label
 from provision.names import suggestion
 from provision.roles.project import Assignment, resolve
 from provision.roles.role_model import Role, find, names, search_path
+from provision.roles.shown_variables import kinds_of
+from provision.testing.replaced_variables import put, rehearsed
 from provision.values import dataclass
 
 VARIABLES = "inventory.yml"
@@ -27,6 +30,7 @@ class Trial:
 
     subject: the role, or the TARGET, under test.  is_role: whether it is a role.  assignments: of each host.
     tests: files and folders with each host's tests, by the host's name.  inventory: as in -i.
+    seed: of a rehearsal, what its generated secrets are derived from; "" for a test.
     """
 
     subject: str
@@ -35,6 +39,7 @@ class Trial:
     assignments: tuple[Assignment, ...]
     tests: Mapping[str, tuple[Path, ...]]
     inventory: tuple[str, ...] = ()
+    seed: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
@@ -47,22 +52,25 @@ class Trial:
         return [a.host.name for a in self.assignments]
 
 
-def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str] = ()) -> Trial:
+def trial_of(
+    subject: str, image: str, authority: Path, inventory: Sequence[str] = (), seed: str = ""
+) -> Trial:
     """Return the trial of a role or TARGET on an image.
 
     Raises ConfigErrors and UsageErrors with all problems.
 
     authority: folder of a private CA; it is not the project's own, because test hosts do not need that.
+    seed: of a rehearsal, whose subject is always a TARGET.
     """
-    role = find(subject, search_path())
+    role = None if seed else find(subject, search_path())
     if role is not None:
         host = lone_host(role, image, authority)
         hosts = [host]
         tests = {host.name: tests_in(role.path / "tests")}
     else:
-        hosts = throwaway(inventory, subject, authority)
+        hosts = throwaway(inventory, subject, authority, seed)
         tests = {host.name: tests_of(host) for host in hosts}
-    return Trial(subject, role is not None, image, tuple(resolve(hosts)), tests, tuple(inventory))
+    return Trial(subject, role is not None, image, tuple(resolve(hosts)), tests, tuple(inventory), seed)
 
 
 # -- a role
@@ -113,8 +121,8 @@ def tests_in(folder: Path) -> tuple[Path, ...]:
 # -- hosts of the inventory
 
 
-def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[InventoryHost]:
-    """Return the hosts of a TARGET as lab hosts with the same names and variables.
+def throwaway(inventory: Sequence[str], target: str, authority: Path, seed: str = "") -> list[InventoryHost]:
+    """Return the hosts of a TARGET as lab hosts with the same names and variables; in a rehearsal, all others as well.
 
     Raises ConfigErrors, UsageError.
     """
@@ -130,13 +138,17 @@ def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[In
         if not is_label(name):
             raise UsageError(
                 f"{name!r} can't be a lab host's name, so it can't be tested by its own",
-                hint="Test its roles:  prov test ROLE",
+                hint="Name it in one word of a-z, 0-9 and '-', with its address as ansible_host."
+                if seed
+                else "Test its roles:  prov test ROLE",
             )
     copies = {}
     for host in real.hosts.values():
         located = host.located
-        if host.name in wanted:
+        if host.name in wanted or seed:
             located = in_the_lab(located, authority, host.defined)
+        if seed:
+            located, _ = rehearsed(host.name, located, kinds_of(host), seed)
         copies[host.name] = InventoryHost(host.name, host.groups, host.defined, located)
     copied = Inventory(copies, real.groups, project=real.project, lookups=real.lookups)
     bare = [name for name in wanted if not copied.hosts[name].roles]
@@ -169,7 +181,7 @@ def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin
     tls = lab_variables.get("tls", Located({}, origin))
     role = find("tls", search_path())
     if isinstance(tls.value, dict) and role and role.params and "ca" in role.params.model_fields:
-        lab_variables["tls"] = Located({**tls.value, "ca": str(authority)}, tls.origin, tls.parts)
+        lab_variables["tls"] = put(tls, ("ca",), str(authority))
     return lab_variables
 
 
@@ -190,6 +202,7 @@ def save(path: Path, trial: Trial, host: str, authority: Path, deployed: Sequenc
         "inventory": trial.inventory,
         "host": host,
         "authority": str(authority),
+        "seed": trial.seed,
         "deployed": deployed,
     }
     path.write_text(json.dumps(about), encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from helpers.cli import PROV, Run, finish, prov, start
-from helpers.projects import Project
+from helpers.projects import HELLO, STACK, Project
 
 from provision import lab
 
@@ -157,6 +157,34 @@ def test_hosts_of_an_inventory(project: Project) -> None:
     assert {e["host"] for e in run.events if e["event"] == "test"} == {"t-pt-one", "t-pt-two"}
     assert stages(run, "tests")["deploy"] == ("passed", "2 of 2 steps changed")
     assert lab.find("t-pt-one") is None
+
+
+def test_a_rehearsal(project: Project) -> None:
+    """A copy with generated secrets and an authority of its own: served, rebooted, released again and rolled back."""
+    shop = {**HELLO, "server": "gunicorn", "tls": "acme", "secrets": {"TOKEN": "of-the-real-host"}}
+    project.examples().inventory(
+        {"t-rehearsed": {"apps": {"hello": shop}}},
+        roles=STACK,
+        ansible_host="192.0.2.1",
+        ansible_user="nobody",
+        tls={"acme": {"agree": True}},
+    )
+    (project.folder / "tests").mkdir()
+    (project.folder / "tests/test_t_rehearsed.py").write_text(
+        "def test_it(prov_host):\n"
+        "    assert prov_host.fetch('/healthz').status == 200\n"
+        "    written = prov_host.run(['sh', '-c', 'cat /etc/prov/hello*']).stdout\n"
+        "    assert 'TOKEN' in written and 'of-the-real-host' not in written\n"
+    )
+    run = prov("rehearse", "t-rehearsed", cwd=project.folder, timeout=400, status=0)
+    assert stages(run, "t-rehearsed")["roll back"] == ("passed", "went back: hello")
+    assert {e["what"] for e in run.events if e["event"] == "replaced"} == {
+        "apps.hello.secrets.TOKEN",
+        "apps.hello.tls",
+        "tls.acme",
+    }
+    assert not (project.folder / ".prov/ca").exists()
+    assert lab.find("t-rehearsed") is None
 
 
 def test_built_in_roles(tmp_path: Path) -> None:
