@@ -101,7 +101,7 @@ def test_from_one_authority_to_another_and_back_and_to_the_other_front(issued: I
     issued.deploy(tls="acme", front="apache", auth=auth)
     folder = issued.project.folder
     for name in ("ann", "bob"):
-        prov("tls", "client", ACME, name, "--to", str(folder), cwd=folder, status=0)
+        prov("tls client", ACME, name, "--to", str(folder), cwd=folder, status=0)
     people = (None, folder / "ann", folder / "bob")
     assert [replace(issued.site, person=who).get("/private/x").status for who in people] == [403, 404, 403]
     assert issued.site.get().title == "Hello from Flask"

@@ -105,12 +105,12 @@ def test_the_key_of_the_authority_changes_and_people_show_its_certificates(two: 
     site = replace(two.site(TWO, "hello"), ca=folder / "trusted.crt")
     for stage in ([], ["--switch"], ["--finish"]):
         site.ca.write_bytes(two.project.ca.read_bytes())
-        prov("tls", "ca", "rotate", TWO, *stage, cwd=folder, status=0)
+        prov("tls ca rotate", TWO, *stage, cwd=folder, status=0)
         deploy(two)
         assert site.get("/healthz").status == 200
     assert deploy(two).tally(TWO)["changed"] == 0
     for name in ("ann", "bob"):
-        prov("tls", "client", TWO, name, "--to", str(folder), cwd=folder, status=0)
+        prov("tls client", TWO, name, "--to", str(folder), cwd=folder, status=0)
     people = (None, folder / "ann", folder / "bob")
     assert [replace(site, person=who).get("/private/x").status for who in people] == [403, 404, 403]
     inventory.write_text(before)
