@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from provision.apps.authority_files import AuthorityFiles, Client, write_whole
+from provision.apps.authority_files import AuthorityFiles, ClientIdentity, write_whole
 from provision.errors import ProvError
 from provision.locks import locked
 
@@ -63,7 +63,7 @@ class Authority(AuthorityFiles):
         return found
 
     def sign(
-        self, request_pem: bytes, names: Sequence[str], days: int, client: Client | None = None
+        self, request_pem: bytes, names: Sequence[str], days: int, client: ClientIdentity | None = None
     ) -> bytes:
         """Return a certificate in PEM for a request made on a host; see `certificate_files.sign`."""
         from provision.apps.certificate_files import sign

@@ -15,7 +15,7 @@ PEOPLE = "people"
 
 
 @dataclass(frozen=True)
-class Client:
+class ClientIdentity:
     """What makes a certificate one of a client, not of a server (RFC 5280, 4.2.1.12).
 
     name: the user's.  unit: the organisational unit, which tells people from applications.

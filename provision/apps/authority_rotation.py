@@ -69,7 +69,7 @@ def require(authority: Authority, wanted: Stage) -> None:
         )
     found = stage(authority)
     if found != wanted:
-        told = {
+        refusal = {
             "settled": ("no change of the private CA is under way", "Begin one: prov tls ca rotate TARGET"),
             "begun": (
                 "a change of the private CA has begun",
@@ -80,4 +80,4 @@ def require(authority: Authority, wanted: Stage) -> None:
                 "Deploy every host, then run: prov tls ca rotate TARGET --finish",
             ),
         }[found]
-        raise ProvError(told[0], where=str(authority.folder), hint=told[1])
+        raise ProvError(refusal[0], where=str(authority.folder), hint=refusal[1])

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from provision.apps.authority import Authority
-from provision.apps.authority_files import AuthorityFiles, Client, write_whole
+from provision.apps.authority_files import AuthorityFiles, ClientIdentity, write_whole
 from provision.apps.bindings import DOMAIN
 from provision.errors import ProvError
 
@@ -129,7 +128,7 @@ def sign(
     request_pem: bytes,
     names: Sequence[str],
     days: int,
-    client: Client | None = None,
+    client: ClientIdentity | None = None,
 ) -> bytes:
     """Return a certificate in PEM for a request made on a host. The caller holds the lock.
 
@@ -174,18 +173,6 @@ def sign(
 def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
     """Return the authority's own certificate. Raises ProvError."""
     return certificates_of(authority)[0]
-
-
-def client_pair(authority: Authority, client: Client, days: int) -> tuple[bytes, bytes]:
-    """Return a new key, and a certificate for a client, both in PEM. Raises ProvError."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, client.name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    asked = request.public_bytes(serialization.Encoding.PEM)
-    return pem, authority.sign(asked, [f"{client.name}.{DOMAIN}"], days, client)
 
 
 def certificates_of(authority: AuthorityFiles) -> list[x509.Certificate]:

@@ -94,8 +94,8 @@ def client(target: str, inventory: Sequence[str], out: Format, name: str, folder
 
     Exit status: 0 done; 1 the private CA can't be read; 2 usage or configuration, or a file exists.
     """
-    from provision.apps.authority_files import PEOPLE, Client, write_whole
-    from provision.apps.certificate_files import client_pair
+    from provision.apps.authority_files import PEOPLE, ClientIdentity, write_whole
+    from provision.apps.client_certificates import client_pair
     from provision.apps.settings import PERSON
 
     if not PERSON.fullmatch(name):
@@ -108,7 +108,7 @@ def client(target: str, inventory: Sequence[str], out: Format, name: str, folder
         raise UsageError("is not a folder", where=str(folder), hint=f"Make it: mkdir {folder}")
     authority = authority_of(Scope(target, inventory))
     authority.make()
-    private, public = client_pair(authority, Client(name, PEOPLE), days)
+    private, public = client_pair(authority, ClientIdentity(name, PEOPLE), days)
     write_whole(key, private, 0o600)
     write_whole(certificate, public, 0o644)
     event = {"event": "client", "name": name, "key": str(key), "certificate": str(certificate), "days": days}

@@ -9,7 +9,7 @@ from typing import Any
 
 from provision.apps.app_releases import visible
 from provision.apps.application import Application
-from provision.apps.schemas import schema_of
+from provision.apps.code_migrations import schema_of
 from provision.controller.events import Notice, RoleStarted
 from provision.controller.outcome import StepFailed
 from provision.errors import ProvError, UnreachableError

@@ -258,9 +258,9 @@ def sites_elsewhere_gone(c: Host) -> None:
             files.absent(c, front.site(app.name))
 
 
-def switches_kept(c: Host, hosts: Iterable[VirtualHost]) -> None:
+def keep_switches(c: Host, hosts: Iterable[VirtualHost]) -> None:
     """Keep what `prov maintenance` has set for the applications of these hosts."""
-    maintenance.switches_kept(c, [site.app.name for host in hosts for site in host.sites])
+    maintenance.switches(c, [site.app.name for host in hosts for site in host.sites])
 
 
 def own_site(c: Host, app: Application) -> Site:

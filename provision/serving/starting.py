@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import OURS, Release
-from provision.apps.schemas import schema_of
+from provision.apps.code_migrations import schema_of
 from provision.serving import workers
 from provision.serving.app_parts import part_of
 from provision.serving.instances import Instance, health_url, instance, served, unit_name

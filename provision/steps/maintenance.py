@@ -1,5 +1,7 @@
-"""Applications that their front answers for with 503: the switch is a file that the front looks for with each request,
-so nothing is reloaded. Shipped to hosts (Python 3.8, standard library)."""
+"""Applications that their front answers for with 503, without a reload: it looks for a file with each request.
+
+Shipped to hosts (Python 3.8, standard library).
+"""
 
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Dict, List, Sequence
@@ -82,11 +84,11 @@ class Maintenance(Step):
         for folder in (FOLDER, self.folder):
             if host.files.stat(folder) is None:
                 host.files.mkdir(folder, 0o755, *root)
-        kept = [EXCEPT + each for each in self.addresses]
+        excepted = [EXCEPT + each for each in self.addresses]
         for name in there:
-            if name != CLOSED and name not in kept:
+            if name != CLOSED and name not in excepted:
                 host.files.remove("%s/%s" % (self.folder, name))
-        for name in kept:
+        for name in excepted:
             host.files.write("%s/%s" % (self.folder, name), b"", 0o644, *root)
         if CLOSED not in there:
             text = "closed by %s, %s\n" % (person(self.who), now())
@@ -124,7 +126,7 @@ class Maintenance(Step):
 
 
 @wanted()
-class SwitchesKept(Step):
+class Switches(Step):
     """The switches of applications, which stay as `prov maintenance` has set them. Changes nothing.
 
     apps: names of the applications; switches of others are no longer declared.
@@ -162,4 +164,4 @@ def closed_apps(host: "System") -> Dict[str, str]:
 
 
 maintenance = step(Maintenance)
-switches_kept = step(SwitchesKept)
+switches = step(Switches)

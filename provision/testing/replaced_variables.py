@@ -43,10 +43,10 @@ def rehearsed(
     kinds: the known types of the variables.  seed: what generated secrets are derived from: a secret that several
     hosts have from one line is one secret for all of them.
     """
-    told: list[Replacement] = []
+    replacements: list[Replacement] = []
 
     def note(path: YamlPath, by: str, part: Located) -> None:
-        told.append(Replacement(name, dotted(path), by, str(part.origin)))
+        replacements.append(Replacement(name, dotted(path), by, str(part.origin)))
 
     found = {}
     for variable, part in variables.items():
@@ -73,7 +73,7 @@ def rehearsed(
         variable = str(path[0])
         note(path, TESTS_OWN, found[variable].nearest(path[1:]))
         found[variable] = put(found[variable], path[1:], value)
-    return found, told
+    return found, replacements
 
 
 TESTS_OWN = "a certificate of the rehearsal's own authority"

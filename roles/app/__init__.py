@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 from provision.apps.app_model import PYTHONS, App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.apps.application import Application
+from provision.apps.code_migrations import schema_of
 from provision.apps.interpreters import unusable
-from provision.apps.schemas import schema_of
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of

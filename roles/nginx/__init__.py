@@ -19,10 +19,10 @@ from provision.serving.issuing import issued_later
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
+    keep_switches,
     proxies,
     sites_elsewhere_gone,
     snippets,
-    switches_kept,
     template_values,
     virtual_hosts,
 )
@@ -108,7 +108,7 @@ def install(c: Host, p: Nginx) -> None:
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     sites_elsewhere_gone(c)
-    switches_kept(c, hosts)
+    keep_switches(c, hosts)
     issued_later(c, hosts)
     for host in hosts:
         if host.tls:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from provision.apps.authority import Authority
-from provision.apps.authority_files import Client
+from provision.apps.authority_files import ClientIdentity
 from provision.apps.bindings import DOMAIN, Binding
 from provision.apps.host_addresses import address_of
 from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
@@ -67,7 +67,7 @@ def client(c: Host, p: Tls, binding: Binding) -> None:
     names = [f"{user}.{DOMAIN}"]
     issuer = Source.made_by(
         f"client certificate {binding.app.name}",
-        partial(ca.sign, names=names, days=p.days, client=Client(user)),
+        partial(ca.sign, names=names, days=p.days, client=ClientIdentity(user)),
     )
     certificates.certificate(c, own.key, own.certificate, names, issuer, ca.key_id(), key_group=user)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from steps_bench import Bench, refuses
 
-from provision.steps.maintenance import Maintenance, SwitchesKept
+from provision.steps.maintenance import Maintenance, Switches
 
 #: asks no front, as this address is let through
 HERE = "127.0.0.1"
@@ -21,10 +21,10 @@ def test_a_switch_is_set_changed_and_taken_away(bench: Bench) -> None:
     bench.cycle(Maintenance("shop", True, [HERE], "bob@desk", name="shop.test"))
     assert {path.name for path in folder.iterdir()} == {"closed", f"except-{HERE}"}
     assert "ann@desk" in (folder / "closed").read_text(), "who closed it first"
-    assert bench.run(SwitchesKept(["shop", "news"]))[0].why == "in maintenance: shop"
+    assert bench.run(Switches(["shop", "news"]))[0].why == "in maintenance: shop"
     bench.cycle(Maintenance("shop", False))
     assert not folder.exists()
-    assert bench.run(SwitchesKept(["shop"]))[0].why == "none is on"
+    assert bench.run(Switches(["shop"]))[0].why == "none is on"
 
 
 def test_a_front_that_does_not_close_the_application_is_told_and_nothing_stays(bench: Bench) -> None:

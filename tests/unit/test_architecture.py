@@ -95,6 +95,7 @@ PLACES = {
     "click": {"cli", "commands"},
     "cryptography": {
         "apps/certificate_files",
+        "apps/client_certificates",
         "apps/own_certificate",
         "cloud/host_key_pairs",
         "vault/envelope",

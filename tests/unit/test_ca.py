@@ -15,8 +15,9 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from provision.apps import authority_rotation
 from provision.apps.authority import Authority
-from provision.apps.authority_files import PEOPLE, Client
-from provision.apps.certificate_files import client_pair, write_certificates
+from provision.apps.authority_files import PEOPLE, ClientIdentity
+from provision.apps.certificate_files import write_certificates
+from provision.apps.client_certificates import client_pair
 from provision.errors import ProvError
 from provision.secrets import Secret
 
@@ -268,7 +269,7 @@ def test_it_signs_while_its_key_changes(authority: Authority, key: ec.EllipticCu
 
 
 def test_a_certificate_of_a_person_is_a_clients(authority: Authority) -> None:
-    private, pem = client_pair(authority, Client("ann", PEOPLE), 30)
+    private, pem = client_pair(authority, ClientIdentity("ann", PEOPLE), 30)
     found = x509.load_pem_x509_certificate(pem)
     assert found.subject.rfc4514_string() == "CN=ann,OU=people"
     usage = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value

@@ -137,6 +137,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "agent/test_releases_served.py::test_a_damaged_record_is_told_and_written_again",
         "they go by records of root's alone, which that file damages",
     ),
+    (
+        "maintenance.maintenance maintenance.switches",
+        "steps_more/test_maintenance.py::test_a_switch_is_set_changed_and_taken_away",
+        "their files are in a folder of prov's alone",
+    ),
 ]
 
 

@@ -43,7 +43,9 @@ def written(node: nodes.Node | None, known: set[str]) -> bool:
     if isinstance(node, nodes.Filter):
         joined = node.name == "join" and isinstance(node.node, nodes.Filter) and maps_a_writer(node.node)
         return node.name in WHOLE or joined
-    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in known
+    # what `caller()` gives is text of a call block, which is judged where it stands
+    called = node.node if isinstance(node, nodes.Call) else None
+    return isinstance(called, nodes.Name) and called.name in {*known, "caller"}
 
 
 def maps_a_writer(node: nodes.Filter) -> bool:

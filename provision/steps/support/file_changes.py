@@ -93,8 +93,8 @@ def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
         uid = now.uid if owner is None else host.accounts.uid(owner)
         gid = now.gid if group is None else host.accounts.gid(group)
         if (uid, gid) != (now.uid, now.gid):
-            kept = replaced_mode(now, 0) if now.kind == "file" else None
-            host.files.set_owner(path, uid, gid, s.mode if s.mode is not None else kept)
+            mode = replaced_mode(now, 0) if now.kind == "file" else None
+            host.files.set_owner(path, uid, gid, s.mode if s.mode is not None else mode)
             return
     if s.mode is not None:
         host.files.set_mode(path, s.mode)
