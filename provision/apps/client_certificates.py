@@ -1,4 +1,4 @@
-"""Keys and certificates that an authority makes for clients on this machine."""
+"""Keys of clients, made on this machine, and their certificates of an authority."""
 
 from __future__ import annotations
 
