@@ -164,7 +164,7 @@ class Results:
 
 
 def plugin(config: pytest.Config) -> Results:
-    """Return the plugin for a run with so many draws as the environment says (tests/steps_past/past.py)."""
+    """Return the plugin for a run; DRAWS is the number of draws (tests/steps_past/past.py)."""
     return Results(config, int(os.environ.get("DRAWS", "0")))
 
 

@@ -111,7 +111,7 @@ class PythonExpressions:
         return f"joined({', '.join(map(quoted, parts))})"
 
     def condition(self, value: Any) -> str:
-        """Return the source of a `when`: a text, or a list of which all must hold. Raises NotCarried."""
+        """Return the source of a `when`: one condition, or a list that must hold as a whole. Raises NotCarried."""
         if isinstance(value, list):
             found = [part for each in value if (part := self.condition(each)) != "True"]
             if len(found) > 1:

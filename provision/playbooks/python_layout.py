@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 
 from provision.values import dataclass
@@ -97,7 +97,19 @@ def called(line: str, start: int) -> bool:
 
 def groups(line: str) -> list[tuple[int, int, int]]:
     """Return (start, end, depth) of each pair of brackets, outside of texts, in the order of their ends."""
-    found, stack, quote, at = [], [], "", 0
+    found, stack = [], []
+    for at, here in outside_texts(line):
+        if here in PAIRS:
+            stack.append(at)
+        elif here in PAIRS.values() and stack:
+            start = stack.pop()
+            found.append((start, at, len(stack)))
+    return found
+
+
+def outside_texts(line: str) -> Iterator[tuple[int, str]]:
+    """Yield each character that is in no text, with its place."""
+    quote, at = "", 0
     while at < len(line):
         here = line[at]
         if quote:
@@ -107,25 +119,26 @@ def groups(line: str) -> list[tuple[int, int, int]]:
                 quote = ""
         elif here in "\"'":
             quote = here
-        elif here in PAIRS:
-            stack.append(at)
-        elif here in PAIRS.values() and stack:
-            start = stack.pop()
-            found.append((start, at, len(stack)))
+        else:
+            yield at, here
         at += 1
-    return found
 
 
 def last_group(line: str) -> tuple[int, int] | None:
     """Return where the last outermost pair of brackets with something in it begins and ends."""
-    outer = [(start, end) for start, end, depth in groups(line) if depth == 0 and end > start + 1]
+    outer = outer_groups(line)
     return outer[-1] if outer else None
 
 
 def first_group(line: str) -> tuple[int, int] | None:
     """Return where the first outermost pair of brackets begins and ends."""
-    outer = [(start, end) for start, end, depth in groups(line) if depth == 0 and end > start + 1]
+    outer = outer_groups(line)
     return outer[0] if outer else None
+
+
+def outer_groups(line: str) -> list[tuple[int, int]]:
+    """Return where each outermost pair of brackets with something in it begins and ends."""
+    return [(start, end) for start, end, depth in groups(line) if depth == 0 and end > start + 1]
 
 
 def comprehension(inside: str) -> list[str]:
@@ -145,19 +158,10 @@ def comprehension(inside: str) -> list[str]:
 def separated(inside: str) -> list[str]:
     """Return what commas separate, outside of brackets and texts."""
     inner = {at for start, end, _ in groups(inside) for at in range(start, end + 1)}
-    found, quote, begin, at = [], "", 0, 0
-    while at < len(inside):
-        here = inside[at]
-        if quote:
-            if here == "\\":
-                at += 1
-            elif here == quote:
-                quote = ""
-        elif here in "\"'":
-            quote = here
-        elif here == "," and at not in inner:
+    found, begin = [], 0
+    for at, here in outside_texts(inside):
+        if here == "," and at not in inner:
             found.append(inside[begin:at].strip())
             begin = at + 1
-        at += 1
     found.append(inside[begin:].strip())
     return [part for part in found if part]

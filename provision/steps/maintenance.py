@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, List, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.support import unverified_tls
 from provision.system.memory.ledger import now
 from provision.system.memory.release_book import person
 
@@ -56,17 +57,21 @@ class Maintenance(Step):
     def folder(self) -> str:
         return "%s/%s" % (FOLDER, self.app)
 
+    @property
+    def exceptions(self) -> List[str]:
+        """Names of the files for the addresses that are let through."""
+        return [EXCEPT + each for each in self.addresses]
+
     def check(self, host: "System") -> Diff:
         there = host.files.list(self.folder)
-        wanted_names = [CLOSED, *(EXCEPT + each for each in self.addresses)] if self.closed else []
         found: List[Change] = []
         if (CLOSED in there) is not self.closed:
             found.append(
                 Change("maintenance", "on" if CLOSED in there else "off", "on" if self.closed else "off")
             )
         if self.closed:
-            gone = [name for name in there if name not in wanted_names]
-            new = [name for name in wanted_names if name not in there and name != CLOSED]
+            gone = [name for name in there if name not in (CLOSED, *self.exceptions)]
+            new = [name for name in self.exceptions if name not in there]
             found += [Change("let through", name[len(EXCEPT) :], "") for name in gone]
             found += [Change("let through", "", name[len(EXCEPT) :]) for name in new]
         if not found:
@@ -84,11 +89,10 @@ class Maintenance(Step):
         for folder in (FOLDER, self.folder):
             if host.files.stat(folder) is None:
                 host.files.mkdir(folder, 0o755, *root)
-        excepted = [EXCEPT + each for each in self.addresses]
         for name in there:
-            if name != CLOSED and name not in excepted:
+            if name not in (CLOSED, *self.exceptions):
                 host.files.remove("%s/%s" % (self.folder, name))
-        for name in excepted:
+        for name in self.exceptions:
             host.files.write("%s/%s" % (self.folder, name), b"", 0o644, *root)
         if CLOSED not in there:
             text = "closed by %s, %s\n" % (person(self.who), now())
@@ -105,17 +109,16 @@ class Maintenance(Step):
         """Ask the front; return "" if it answers 503, else what it answers."""
         # imported here, as plans need none of it
         import socket
-        import ssl
         from http.client import HTTPConnection, HTTPException
 
         connection = HTTPConnection(self.name, timeout=10)
         try:
-            connection.sock = socket.create_connection((HERE, 443 if self.tls else 80), 10)
-            if self.tls:
-                # whether its certificate is good is not the question here, and nothing secret is sent
-                context = ssl.create_default_context()
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                connection.sock = context.wrap_socket(connection.sock, server_hostname=self.name)
+            # whether its certificate is good is not the question here
+            connection.sock = (
+                unverified_tls.connect(HERE, 443, self.name, 10)
+                if self.tls
+                else socket.create_connection((HERE, 80), 10)
+            )
             connection.request("GET", self.path, headers={"User-Agent": "prov"})
             status = connection.getresponse().status
         except (OSError, HTTPException) as error:

@@ -1,12 +1,12 @@
 """What servers present to their clients. Never a change. Shipped to hosts (Python 3.8, standard library)."""
 
-import socket
 import ssl
 import time
 from typing import TYPE_CHECKING
 
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, step, wanted
+from provision.steps.support import unverified_tls
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -66,13 +66,8 @@ class ServedCertificate(Step):
     def _ask(self, wanted_one: bytes) -> str:
         """Return "" if the server presents the certificate, else what it does instead."""
         # whether clients trust it is another question
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
         try:
-            plain = socket.create_connection((self.address, self.port), 5)
-            # the wrapped socket also closes the plain one, even if the handshake fails
-            with context.wrap_socket(plain, server_hostname=self.name) as shown:
+            with unverified_tls.connect(self.address, self.port, self.name, 5) as shown:
                 found = shown.getpeercert(binary_form=True)
         except (OSError, ValueError) as error:
             return str(error) or type(error).__name__

@@ -43,8 +43,8 @@ def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional
         if before != group:
             found.append(Change("group", before, group))
     mode = s.mode if s.mode is not None else new_mode
-    if mode is None and found and now is not None and now.kind == "file":
-        mode = replaced_mode(now, 0)
+    if mode is None and found:
+        mode = mode_of_another_owner(now)
     if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
         found.insert(0, Change("mode", mode_text(now.mode) if now else "", mode_text(mode)))
     return found
@@ -63,6 +63,11 @@ def replaced_mode(now: "Optional[Stat]", new: int) -> int:
     """Return the mode for replaced contents: the current one without set-ID bits, which only the former
     contents earned (write(2) drops them too). new: the mode if the file does not exist yet."""
     return now.mode & 0o1777 if now is not None and now.kind == "file" else new
+
+
+def mode_of_another_owner(now: "Optional[Stat]") -> Optional[int]:
+    """Return the mode that a file keeps when it gets another owner or group; None for anything else."""
+    return replaced_mode(now, 0) if now is not None and now.kind == "file" else None
 
 
 def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode: int) -> None:
@@ -93,8 +98,7 @@ def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
         uid = now.uid if owner is None else host.accounts.uid(owner)
         gid = now.gid if group is None else host.accounts.gid(group)
         if (uid, gid) != (now.uid, now.gid):
-            mode = replaced_mode(now, 0) if now.kind == "file" else None
-            host.files.set_owner(path, uid, gid, s.mode if s.mode is not None else mode)
+            host.files.set_owner(path, uid, gid, s.mode if s.mode is not None else mode_of_another_owner(now))
             return
     if s.mode is not None:
         host.files.set_mode(path, s.mode)

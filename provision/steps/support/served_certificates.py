@@ -2,10 +2,11 @@
 
 import json
 import re
-import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, Dict, List
+
+from provision.steps.support import unverified_tls
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -39,12 +40,8 @@ def on_disk(host: "System", path: str) -> Dict[str, Any]:
 
 def served_serial(host: "System", name: str) -> str:
     """Return the serial number (hex) of the certificate that this host's port 443 shows for a name; "" if none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        plain = socket.create_connection(("127.0.0.1", 443), PATIENCE)
-        with context.wrap_socket(plain, server_hostname=name) as shown:
+        with unverified_tls.connect("127.0.0.1", 443, name, PATIENCE) as shown:
             found = shown.getpeercert(binary_form=True)
     except (OSError, ValueError):
         return ""
