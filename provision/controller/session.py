@@ -173,6 +173,11 @@ class Session:
             self.acknowledge()
             raise first
 
+    @property
+    def ended(self) -> bool:
+        """Whether the agent takes no more steps: it has refused the run, or has ended."""
+        return self._closed
+
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first unacknowledged failure."""
         while self._waiting:
@@ -286,6 +291,9 @@ class Session:
 
     def _pump(self) -> None:
         """Read once, and handle what arrived. Raises UnreachableError."""
+        if self._closed:
+            # what is still waited for will not come
+            raise UnreachableError("the run on this host has ended", where=self.host)
         conversation = self._conversation
         try:
             for message in conversation.receive():

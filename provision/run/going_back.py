@@ -97,10 +97,7 @@ def switch(host: Host, instances: Sequence[RecordedInstance]) -> None:
 
 
 def or_go_back(work: Work) -> Work:
-    """Return work that, if it fails after a front has begun to turn to new releases, serves those before again.
-
-    If it fails earlier, it says which releases go on serving.
-    """
+    """Return work that, if it fails after a front has begun to turn to new releases, serves those before again."""
 
     def work_or_back(host: Host) -> None:
         try:
@@ -109,14 +106,15 @@ def or_go_back(work: Work) -> Work:
         except UnreachableError:
             raise
         except Exception:
+            session = host.started()
+            if session.ended:
+                raise
             # also a mistake in a role: what it has submitted before must have ended
             with contextlib.suppress(StepFailed):
-                host.started().wait_for_all()
+                session.wait_for_all()
             fronts = {role.name for role, _ in host.assignment.roles if role.front is not None}
             if fronts & set(host.begun):
                 turn_back(host)
-            elif "app" in host.begun:
-                tell_staying(host)
             raise
 
     return work_or_back
@@ -129,12 +127,19 @@ def turn_back(host: Host) -> None:
     session.role = ""
     host.drop_later()
     try:
+        begun = {
+            app.name: new
+            for app in host.apps
+            for new, started in [host.starting.get(app.name, (None, []))]
+            if new is not None and any(each.known_change for each in started)
+        }
+        if not begun:
+            return
         known, found, failed = books(host), {}, {}
         for app in host.apps:
-            new, started = host.starting.get(app.name, (None, []))
-            if new is None or not any(each.known_change for each in started):
+            if app.name not in begun:
                 continue
-            book = known[app.name]
+            new, book = begun[app.name], known[app.name]
             name = before_run(book, new.id)
             if not name:
                 host.emit(Notice(host.name, f"{app.name} has no earlier release to go back to"))
@@ -179,20 +184,6 @@ def staying_forward(host: str, app: str, new: str, entry: Mapping[str, Any], lat
         f"{app} stays at release {new}: its database has migrations that release {entry['release']} does not know:"
         f" {', '.join(later)}; if they fit nevertheless: prov rollback {host} {app} {entry['release']} --force"
     )
-
-
-def tell_staying(host: Host) -> None:
-    """Say which releases go on serving after a run that has failed before it turned to new ones."""
-    host.started().acknowledge()
-    try:
-        for name, book in books(host).items():
-            entry = book.get("instances", {}).get(book.get("live", ""))
-            if entry is not None:
-                said = f"{name}: release {entry['release']} goes on serving"
-                host.emit(Notice(host.name, f"{said}; {NEXT.format(host=host.name, app=name)}"))
-    except ProvError:
-        # the host is gone, or its answer is: what failed first is what counts
-        return
 
 
 def chosen_app(host: Host, name: str) -> Application:

@@ -103,6 +103,8 @@ def or_undo(work: Work) -> Work:
         except UnreachableError:
             raise
         except Exception:
+            if session.ended:
+                raise
             session.acknowledge()
             session.role = ""
             undo(host, THIS).wait()

@@ -25,6 +25,9 @@ def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:
     ) as raised:
         second.submit(File(f"{root}/y", "")).wait()
     assert "Wait until it ends" in raised.value.hint
+    assert second.ended
+    with pytest.raises(UnreachableError, match="has ended"):  # and does not wait for ever
+        second.wait_for_all()
     second.finish()
     with agents.session(plan=True) as planned:
         assert planned.submit(File(f"{root}/y", "")).changed, "a plan takes no lock"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from provision.errors import ProvError
 from provision.report.logs_report import said_by
 from provision.run import going_back
 from provision.run.going_back import chosen
-from provision.run.work import Work
+from provision.run.work import Work, or_undo
 from provision.serving.recorded import about, recorded
 from provision.steps.application_logs import time_of
 from provision.steps.service_environment import entries_of
@@ -184,7 +185,7 @@ def test_entries_of_an_environment_file_are_found_as_they_were_written() -> None
     ("begun", "called"),
     [
         (["base"], []),
-        (["app", "gunicorn"], ["stays"]),
+        (["app", "gunicorn"], []),
         (["app", "gunicorn", "nginx"], ["back"]),
         (["app", "gunicorn", "nginx", "after"], ["back"]),
     ],
@@ -194,12 +195,11 @@ def test_a_failed_deploy_goes_back_only_if_the_front_may_have_turned(
 ) -> None:
     done: list[str] = []
     monkeypatch.setattr(going_back, "turn_back", lambda _: done.append("back"))
-    monkeypatch.setattr(going_back, "tell_staying", lambda _: done.append("stays"))
     roles = [
         (SimpleNamespace(name=name, front=name == "nginx" or None), None)
         for name in ("app", "gunicorn", "nginx")
     ]
-    session = SimpleNamespace(wait_for_all=lambda: None)
+    session = SimpleNamespace(wait_for_all=lambda: None, ended=False)
     host: Any = SimpleNamespace(begun=begun, assignment=SimpleNamespace(roles=roles), started=lambda: session)
 
     for error in (StepFailed("broken"), ProvError("broken"), TypeError("broken")):
@@ -209,6 +209,14 @@ def test_a_failed_deploy_goes_back_only_if_the_front_may_have_turned(
         assert done == called
     going_back.or_go_back(lambda _: None)(host)
     assert done == called
+
+
+@pytest.mark.parametrize("guard", [going_back.or_go_back, or_undo])
+def test_a_host_that_has_refused_the_run_is_asked_nothing_more(guard: Callable[[Work], Work]) -> None:
+    session = SimpleNamespace(ended=True)
+    host: Any = SimpleNamespace(begun=["app", "nginx"], started=lambda: session)
+    with pytest.raises(ProvError, match="another run"):
+        guard(failing(ProvError("another run is changing this host")))(host)
 
 
 def failing(error: Exception) -> Work:
