@@ -239,7 +239,7 @@ def test_another_server_takes_over_without_a_lost_request(served: Served, change
     inventory(served.project, {host: changed})
     before = units(host, "polls")
     with Visitors(site) as visitors:
-        run = prov("deploy", host, cwd=served.project.folder, status=0)
+        run = prov("deploy", host, cwd=served.project.folder, timeout=300, status=0)
     assert run.not_in(host, "ok", "changed") == []
     assert len(visitors.answers) > 20
     assert visitors.lost == []
