@@ -17,8 +17,11 @@ from provision.controller.session import Session
 from provision.errors import ConfigError
 from provision.steps.base import Step
 
-#: sd_booted(3) and systemctl find no systemd of this machine: all tests together have its units
-NO_SYSTEMD = "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && "
+#: sd_booted(3), systemctl and the facts of a host find no systemd of this machine: all tests together have its units
+NO_SYSTEMD = (
+    "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && echo init >/run/systemd/comm && "
+    "mount --bind /run/systemd/comm /proc/1/comm && "
+)
 
 
 class Bench:
