@@ -10,8 +10,13 @@ import mounts
 import needs
 import pytest
 import trustresults
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
+
+# how long a busy machine takes to draw or to run an example says nothing of prov
+settings.register_profile("prov", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("prov")
 
 
 def folders(arguments: list[str]) -> set[str]:
