@@ -18,7 +18,7 @@ from provision.run.host_answers import answer_of
 from provision.run.work import Work, or_undo
 from provision.serving import starting
 from provision.serving.app_parts import part_of
-from provision.serving.instances import environment_path
+from provision.serving.instances import Instance, environment_path
 from provision.serving.recorded import RecordedInstance, recorded
 from provision.steps import failed_releases, releases, releases_served
 from provision.system.memory.release_book import in_order, newer, person
@@ -127,19 +127,12 @@ def turn_back(host: Host) -> None:
     session.role = ""
     host.drop_later()
     try:
-        begun = {
-            app.name: new
-            for app in host.apps
-            for new, started in [host.starting.get(app.name, (None, []))]
-            if new is not None and any(each.known_change for each in started)
-        }
+        begun = newly_started(host)
         if not begun:
             return
         known, found, failed = books(host), {}, {}
-        for app in host.apps:
-            if app.name not in begun:
-                continue
-            new, book = begun[app.name], known[app.name]
+        for app, new in begun:
+            book = known[app.name]
             name = before_run(book, new.id)
             if not name:
                 host.emit(Notice(host.name, f"{app.name} has no earlier release to go back to"))
@@ -165,6 +158,16 @@ def turn_back(host: Host) -> None:
     except ProvError as problem:
         session.acknowledge()
         host.emit(Notice(host.name, f"could not go back to the releases before: {problem.message}"))
+
+
+def newly_started(host: Host) -> list[tuple[Application, Instance]]:
+    """Return the applications that this run has started a new instance of, each with it. Asks the host nothing."""
+    found = []
+    for app in host.apps:
+        new, started = host.starting.get(app.name, (None, []))
+        if new is not None and any(outcome.known_change for outcome in started):
+            found.append((app, new))
+    return found
 
 
 #: what to do after a deploy that has failed

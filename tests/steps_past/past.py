@@ -63,7 +63,6 @@ def drawn(**drawing: SearchStrategy[Any]) -> Callable[[T], T]:
     few = DRAWS <= 5
     how = settings(
         max_examples=DRAWS,
-        deadline=None,
         derandomize=few,
         database=None,
         print_blob=not few,

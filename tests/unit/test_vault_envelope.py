@@ -89,7 +89,7 @@ def test_damage_is_said(data: bytes, message: str) -> None:
     assert shown.value.where == "group_vars/all.yml:1" and "prov vault" in shown.value.hint
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_raise_anything_else(data: bytes, headed: bool) -> None:
     source = VaultSource("default", "prompt", "prompt")

@@ -212,7 +212,6 @@ def draw(app: str, count: int, starts: Sequence[str] = (DEPLOYED,), number: int 
     @settings(
         max_examples=4 * count,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
