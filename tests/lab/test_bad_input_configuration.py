@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,7 @@ def inventory(project: Project) -> Path:
 
 def refused(inventory: Path, target: str = "web1", *options: str) -> Run:
     """A deploy that has to be refused at once, with its errors as JSON too."""
-    began = time.monotonic()
     run = prov("deploy", target, *options, cwd=inventory.parents[1], status=2, timeout=20)
-    assert time.monotonic() - began < 5
     assert run.events[-1]["hosts"] == {}
     for error in run.errors:
         assert error["message"] in run.stderr

@@ -168,7 +168,7 @@ def test_a_kept_connection_that_has_died_costs_no_failure(
     try:
         began = time.monotonic()
         prov("ping", "web", cwd=project.folder, env=home, status=0)
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
         assert death in ("host",) or master() != pid
     finally:
         if death == "frozen":

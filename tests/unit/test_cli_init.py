@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -61,17 +60,15 @@ def test_a_new_role(made: Path) -> None:
 
 
 def test_a_new_step_and_its_test(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test runs as any user, from any folder, in less than a second: most of it imports."""
+    """The test runs as any user, and from any folder."""
     prov("new", "step", "login_shell")
     files = {p.relative_to(made).as_posix() for p in (made / "steps").rglob("*") if p.is_file()}
     assert files == {"steps/login_shell.py", "steps/tests/test_login_shell.py"}
     assert "line_in_file" not in "".join((made / file).read_text() for file in files)
     for folder, argument in ((made, "steps"), (made / "steps/tests", "test_login_shell.py")):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", argument]
-        begun = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
-        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun < 1.5
     assert not Path("/etc/login_shell.conf").exists()
 
 

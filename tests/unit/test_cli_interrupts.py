@@ -70,14 +70,12 @@ def test_the_first_lets_the_running_step_end(start: Start, tmp_path: Path, numbe
 
 
 def test_the_second_leaves_at_once(start: Start) -> None:
-    process = start(5)
-    began = time.monotonic()
+    process = start(40)
     process.send_signal(signal.SIGINT)
     # signals of the same number that come together are one
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 4
     assert process.returncode == 130
     assert "prov: interrupted" in err
     assert out.splitlines()[-1].startswith("1 step changed")

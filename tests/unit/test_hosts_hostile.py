@@ -103,10 +103,8 @@ def test_text_that_is_no_text_gets_through_whole() -> None:
 )  # fmt: skip
 def test_messages_without_end(head: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_limits, "MOST", dict.fromkeys(agent_limits.MOST, 2000))
-    began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"without end|more than 2000"):
         one_step(HELLO, endless=itertools.repeat(frames(head) * 100))
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.trust("7", "hostile-frames")
@@ -136,11 +134,10 @@ def memory() -> int:
 def test_a_shell_that_prints_without_end(stream: str) -> None:
     words = itertools.repeat(b"Welcome to this host, have a nice day\n" * 1000)
     channel = Liar(words) if stream == "stdout" else Liar(itertools.repeat(b""), err=words)
-    began, before = time.monotonic(), memory()
+    before = memory()
     with pytest.raises(UnreachableError, match="prints more than 1 MB before prov's agent starts") as raised:
         assert session(channel).facts
     assert "it begins with: Welcome to this host" in raised.value.message
-    assert time.monotonic() - began < 5
     assert memory() - before < 50_000
     assert channel.closed
 
@@ -172,19 +169,15 @@ def test_a_shell_that_prints_slowly_for_ever(monkeypatch: pytest.MonkeyPatch) ->
 def test_one_interrupt_ends_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     found = session(Mute([]))
     found.stop()
-    began = time.monotonic()
     with pytest.raises(UnreachableError, match="stopped before prov's agent had started"):
         assert found.facts
-    assert time.monotonic() - began < 2
 
 
 @pytest.mark.trust("7", "login-shells")
 def test_one_interrupt_ends_waiting_for_sudo() -> None:
     asks = login.Login(sudo=True, password=Secret("pw"))
-    began = time.monotonic()
     with pytest.raises(UnreachableError, match="stopped before prov's agent had started"):
         Session("h", lambda _: Mute([], greets=False), asks, RunOptions(who="", stopped=lambda: True))
-    assert time.monotonic() - began < 2
 
 
 # -- sudo, and shells

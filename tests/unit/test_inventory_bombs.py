@@ -43,5 +43,5 @@ def test_what_stands_for_more_than_any_memory_holds(tmp_path: Path, text: str) -
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(ConfigError, match=r"hosts\.yml:\d+"):
         load([path])
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60  # not for ever
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 120_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -99,9 +98,7 @@ def test_a_script_that_fails(
     monkeypatch.setattr(script_source, "MOST", 1_000)
     monkeypatch.setattr(script_source, "SECONDS", 0.3)
     script(tmp_path, body)
-    begun = time.monotonic()
     assert errors(lambda: load(["hosts.sh"], cwd=tmp_path)) == [f"hosts.sh: {expected}"]
-    assert time.monotonic() - begun < 10
 
 
 def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:

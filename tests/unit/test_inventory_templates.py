@@ -88,7 +88,7 @@ def test_work_is_bounded_and_nothing_is_reached(tmp_path: Path, text: str) -> No
     begun = time.process_time()
     (found,) = errors(lambda: web1.vars["x"])
     assert found.startswith("inv.yml:5 web1.x: ") and "could not be worked out: " in found
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 60  # not for ever
     assert web1.vars["listed"] == [1]
 
 

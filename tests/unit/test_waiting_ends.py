@@ -72,10 +72,8 @@ def test_the_same_error_ends_it_early_and_the_first_traceback_is_shown(
 ) -> None:
     monkeypatch.setattr(waiting, "SAME", 0.5)
     host: Any = FakeHost(start(1))
-    before = time.monotonic()
     with pytest.raises(StepError) as caught:
         Url(f"http://127.0.0.1:{failing.server_port}/", within=60, service=SERVICE).check(host)
-    assert time.monotonic() - before < 10
     assert "status 500" in caught.value.message and "for 0.5 s" in caught.value.message
     assert caught.value.stderr == "\n".join(SAID.splitlines()[1:])
     assert "_SYSTEMD_INVOCATION_ID=start-1" in host.asked[0]
