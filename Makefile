@@ -18,7 +18,7 @@ NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 # an extra of pyproject.toml, installed where a module of it is missing: module, extra
 EXTRA = @$(VENV)/bin/python -c 'import $(1)' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[$(2)]'
 
-.PHONY: help demo staging test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
+.PHONY: help demo staging test check unit agent-test lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
 	release clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
@@ -35,7 +35,7 @@ staging: $(STAMP)
 	$(VENV)/bin/python examples/check_staging.py
 
 # all of it: lint, types, logic, the agent, real hosts
-test: check unit lab-test
+test: check unit agent-test lab-test
 
 # list the goals: the first line above each
 help:
@@ -70,10 +70,14 @@ check: $(STAMP)
 	for file in tests/*/conftest.py; do $(VENV)/bin/mypy --no-error-summary $$file || exit 1; done
 	$(PYTEST) -q tests/unit/test_voice.py
 
-# logic, as the user who runs make; and the agent on real files, as root
+# logic, as the user who runs make
 unit: $(STAMP)
-	$(call NEED,unit agent steps_more steps_past)
+	$(call NEED,unit)
 	$(PYTEST) -n $(WORKERS) tests/unit
+
+# the agent and its steps on real files, as root
+agent-test: $(STAMP)
+	$(call NEED,agent steps_more steps_past)
 	$(AS_ROOT) $(PYTEST) -n $(WORKERS) tests/agent tests/steps_more tests/steps_past
 
 # real hosts: systemd, sshd, apt, nginx
@@ -84,7 +88,7 @@ lab-test: $(STAMP)
 	$(AS_ROOT) $(PYTEST) tests/lab/test_lab.py
 	$(AS_ROOT) $(PYTEST) -n $(LAB_WORKERS) --durations 20 --durations-min 15 tests/lab --ignore tests/lab/test_lab.py
 
-# show which lines of provision/ the tests of `make unit` leave out; not a gate
+# show which lines of provision/ the tests of `make unit agent-test` leave out; not a gate
 # What agents run in processes of their own is not counted.
 coverage: $(STAMP)
 	$(call NEED,unit agent steps_more)
@@ -102,13 +106,14 @@ vagrant-test: $(STAMP)
 	$(AS_ROOT) $(PYTEST) tests/vagrant
 
 # `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo; `make check` before it, for the user
-# `unit` as well
+# `unit` as well, or what GOALS says: `agent-test`, `lab-test`
 # The host has make, git and certificates.
+GOALS ?= check unit
 fresh: $(STAMP)
 	$(call NEED,fresh)
 	$(AS_ROOT) $(PROV) lab up t-first --install
 	$(AS_ROOT) $(PROV) lab down t-first
-	$(AS_ROOT) $(PYTEST) -s tests/fresh
+	$(AS_ROOT) env GOALS="$(GOALS)" $(PYTEST) -s tests/fresh
 
 # what docs/proofs.md says of plans, runs that are cut and undo, and docs/matrix.md of servers and fronts; writes both.
 # And a user who exchanges names in their folders, RACES times against each kind of step.

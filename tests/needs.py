@@ -67,7 +67,7 @@ def complaint(folders: Iterable[str], user: int) -> str:
         packages = " ".join(sorted(set(lacking.values())))
         return f"the tests call {', '.join(lacking)}, not installed here: apt-get install {packages}"
     if privileged and user != 0:
-        return f"tests/{privileged[0]} needs root: `make unit` and `make lab-test` run it through sudo"
+        return f"tests/{privileged[0]} needs root: `make agent-test` and `make lab-test` run it through sudo"
     return ""
 
 

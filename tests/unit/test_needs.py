@@ -24,7 +24,7 @@ def test_all_that_is_missing_is_named_with_its_package(monkeypatch: pytest.Monke
 
 def test_root_is_asked_for_where_it_is_needed() -> None:
     assert needs.complaint(["unit"], 1000) == ""
-    assert "tests/agent needs root: `make unit`" in needs.complaint(["agent"], 1000)
+    assert "tests/agent needs root: `make agent-test`" in needs.complaint(["agent"], 1000)
 
 
 def test_pytest_refuses_to_begin_without_what_the_tests_call(tmp_path: Path) -> None:
