@@ -10,6 +10,9 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 LAB_WORKERS ?= 3
 
+# where this is set, every run of prov would compile a checkout's modules again
+unexport PYTHONDONTWRITEBYTECODE
+
 AS_ROOT := sh tests/as_root
 # Ansible with its collections, for the comparison of all modules
 ANSIBLE := tests/lab/like_ansible/.venv
