@@ -36,6 +36,12 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
         yield "key", f"{own.key}{fault}"
 
 
+def days_left(own: OwnCertificate) -> int | None:
+    """Return the whole days until a certificate ends; None if it can't be read, which `faults` tells."""
+    chain, _ = certificates(own.certificate)
+    return (chain[0].not_valid_after_utc - datetime.datetime.now(datetime.UTC)).days if chain else None
+
+
 def certificates(path: Path) -> tuple[list[x509.Certificate], str]:
     """Return the certificates in a file, and why there are none, as the end of a sentence that begins with
     its path."""

@@ -135,7 +135,7 @@ def builtin_of(roles: Iterable[Role]) -> frozenset[str]:
 
 def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
     """Return the work for each host. Raises UsageError if only some roles are to be pruned."""
-    from provision.run.work import or_undo, run_and_prune, run_roles, run_whole
+    from provision.run.work import or_tell_owed, or_undo, run_and_prune, run_roles, run_whole
 
     whole = order.part == RolePart() and not order.step
     if order.prune and not whole:
@@ -148,7 +148,9 @@ def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
         from provision.run.going_back import or_go_back
 
         work = or_go_back(work)
-    return or_undo(work) if order.undo_on_failure else work
+    if order.undo_on_failure:
+        return or_undo(work)
+    return work if plan else or_tell_owed(work)
 
 
 def list_only(order: ConvergeOptions) -> Exit:

@@ -128,6 +128,13 @@ class Served(Event):
 
 
 @dataclass(frozen=True)
+class Attention(Event):
+    """Something about a host that its user should see to, told at the end. text: what, and what to do."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class FactsKnown(Event):
     """The host's facts, for commands that show them."""
 

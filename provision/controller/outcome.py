@@ -64,6 +64,11 @@ class Outcome(Ref):
         return self._answer is not None and self._answer.state == "changed"
 
     @property
+    def was_skipped(self) -> bool:
+        """Whether a failure has kept the step from running; never waits, never raises."""
+        return self._answer is not None and self._answer.state == "skipped"
+
+    @property
     def state(self) -> str:
         """ok, changed, failed, skipped or maybe."""
         return self._got().state

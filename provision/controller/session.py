@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from provision.agent.protocol import (
     Alive,
@@ -177,6 +177,11 @@ class Session:
     def ended(self) -> bool:
         """Whether the agent takes no more steps: it has refused the run, or has ended."""
         return self._closed
+
+    @property
+    def outcomes(self) -> Iterable[Outcome]:
+        """The steps of this run, in order."""
+        return self._outcomes.values()
 
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first unacknowledged failure."""

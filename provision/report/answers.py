@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from provision.controller.events import Event, HostDone, Notice, StepDone, Stopping, Summary
+from provision.controller.events import Attention, Event, HostDone, Notice, StepDone, Stopping, Summary
 from provision.controller.session import INSTALL_PYTHON
 from provision.report.failure import host_failure, step_failure
 from provision.report.reporting import Ends, Report
@@ -30,6 +30,8 @@ class AnswerReport(Report):
         match event:
             case Notice() if not event.detail:
                 self._tell(f"{event.host}: {flat(event.text)}")
+            case Attention():
+                self._tell(f"! {event.host}: {flat(event.text)}")
             case Stopping():
                 self._tell(event.TEXT)
             case StepDone() if event.step == INSTALL_PYTHON and event.state != "failed":

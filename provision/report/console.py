@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from provision.controller.events import (
+    Attention,
     Event,
     HostDone,
     Notice,
@@ -21,6 +22,7 @@ from provision.controller.events import (
     UndeclaredFound,
 )
 from provision.report.app_blocks import AppBlocks
+from provision.report.attention_lines import AttentionLines
 from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.live_rows import LiveRows
@@ -53,6 +55,7 @@ class Console(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served = ServedSummary()
+        self._attention = AttentionLines()
         self._seconds: dict[str, float] = {}
         # held during a question: events that arrive then are shown afterwards
         self._talking = threading.Lock()
@@ -77,6 +80,8 @@ class Console(Report):
                     self._print(self._lead(event.host, "").append(flat(event.text)))
                 case UndeclaredFound():
                     self._undeclared.take(event)
+                case Attention():
+                    self._attention.take(event)
                 case Served():
                     self._served.take(event)
                 case Stopping():
@@ -91,7 +96,7 @@ class Console(Report):
         for host in summary.hosts:
             self._no_longer(host)
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
-        for line in self._served.lines():
+        for line in (*self._served.lines(), *self._attention.lines(list(summary.hosts))):
             self._print(Text(line.text, KINDS[line.kind]))
         self._print(Text(outcome(summary, self._style), "bold"))
 

@@ -18,6 +18,9 @@ STREAM_LINES = 30
 STATUS = re.compile(r"status (\d{3})\b")
 
 
+#: a command of prov's in a hint, for the host that has failed
+COMMAND = re.compile(r"(\bprov \w+ )HOST\b")
+
 #: what a step of an application that fails was about, by the part of it
 PARTS = {
     "source": "could not get its files in place",
@@ -67,7 +70,7 @@ def step_failure(event: StepDone, *, verbose: bool = False) -> Iterator[ShownLin
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")
     if event.error is not None:
-        yield from hint(event.error)
+        yield from hint(event.error, event.host)
 
 
 def app_failure(event: StepDone) -> Iterator[ShownLine]:
@@ -89,7 +92,7 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
                 yield from (ShownLine("dim", f"    {line}" if line else "") for line in said)
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")
-    yield from hint(error)
+    yield from hint(error, event.host)
     yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
 
 
@@ -101,7 +104,7 @@ def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:
             yield ShownLine("place", single.where)
         if isinstance(single, StepError):
             yield from command(single)
-        yield from hint(single)
+        yield from hint(single, host)
 
 
 def command(error: StepError) -> Iterator[ShownLine]:
@@ -119,8 +122,9 @@ def command(error: StepError) -> Iterator[ShownLine]:
             yield from (line.indented("    ") for line in tail)
 
 
-def hint(error: ProvError) -> Iterator[ShownLine]:
-    """Return the hint after a blank line, all lines with the same indent."""
+def hint(error: ProvError, host: str) -> Iterator[ShownLine]:
+    """Return the hint after a blank line, all lines with the same indent. host: takes the place of HOST in commands,
+    as a host does not know its name in the inventory."""
     if error.hint.strip():
         yield ShownLine("", "")
-        yield from lines("hint", error.hint)
+        yield from lines("hint", COMMAND.sub(lambda found: found[1] + host, error.hint))

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from provision.controller.events import (
     Answered,
+    Attention,
     Connected,
     Event,
     FactsKnown,
@@ -69,6 +70,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return host_done(event, ends.state(event))
         case Notice():
             return {"event": "note", "host": event.host, "text": event.text}
+        case Attention():
+            return {"event": "attention", "host": event.host, "text": event.text}
         case Stopping():
             return {"event": "stopping"}
         case FactsKnown():

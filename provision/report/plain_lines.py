@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from provision.controller.events import (
+    Attention,
     Connected,
     Event,
     HostDone,
@@ -20,6 +21,7 @@ from provision.controller.events import (
     UndeclaredFound,
 )
 from provision.report.app_blocks import AppBlocks
+from provision.report.attention_lines import AttentionLines
 from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
@@ -47,6 +49,7 @@ class PlainReport(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served = ServedSummary()
+        self._attention = AttentionLines()
         self._spoke = time.monotonic()
 
     def take(self, event: Event) -> None:
@@ -62,6 +65,8 @@ class PlainReport(Report):
                 self._write(f"{event.host}: {flat(event.text)}")
             case UndeclaredFound():
                 self._undeclared.take(event)
+            case Attention():
+                self._attention.take(event)
             case Served():
                 self._served.take(event)
             case Stopping():
@@ -74,7 +79,7 @@ class PlainReport(Report):
         self._shared(list(summary.hosts))
         for host in summary.hosts:
             self._no_longer(host)
-        for line in self._served.lines():
+        for line in (*self._served.lines(), *self._attention.lines(list(summary.hosts))):
             self._write(line.text)
         for host, tally in summary.hosts.items():
             self._write(f"{host}: {counts(tally, self._style)}")

@@ -123,7 +123,9 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
     tasks = tasks_of(chain)
     if not tasks:
         raise ConfigError(
-            "the role has no task", where=str(folder / "__init__.py"), hint="Decorate one with @task."
+            "the role has no task",
+            where=str(folder / "__init__.py"),
+            hint="Decorate one with @task, of provision.role.",
         )
     return Role(
         name,

@@ -10,7 +10,7 @@ from typing import Any
 from provision.apps.app_releases import visible
 from provision.apps.application import Application
 from provision.apps.code_migrations import schema_of
-from provision.controller.events import Notice, RoleStarted
+from provision.controller.events import Attention, Notice, RoleStarted
 from provision.controller.outcome import StepFailed
 from provision.errors import ProvError, UnreachableError
 from provision.roles.role_host import Host
@@ -50,6 +50,9 @@ def rollback(choice: Choice) -> Work:
         app = chosen_app(host, choice.app)
         found = earlier_instance(host, app, choice)
         or_undo(lambda host: switch(host, [found]))(host)
+        if choice.hold and not host.planning:
+            text = f"deploys of {app.name} are held; prov resume {host.name} {app.name} lets them through"
+            host.emit(Attention(host.name, text))
 
     return go_back
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.controller.events import Notice, RoleStarted
+from provision.controller.events import Attention, RoleStarted
 from provision.controller.outcome import Outcome, StepFailed
 from provision.errors import UnreachableError
 from provision.inventory import Problems
 from provision.roles.role_host import Host
+from provision.steps.base import listed
 from provision.steps.holds import changes_allowed
+from provision.steps.services import Service
 
 Work = Callable[[Host], None]
 
@@ -49,16 +51,45 @@ def homes_of(host: Host) -> list[str]:
 def tell_refusals(host: Host, allowed: Outcome) -> None:
     """Say what a deploy would refuse. allowed: the step that has asked."""
     for line in allowed.stdout.splitlines():
-        host.emit(Notice(host.name, line))
+        host.emit(Attention(host.name, line))
+
+
+def or_tell_owed(work: Work) -> Work:
+    """Return work that, if a step fails, names the units that have not read what has changed, and raises."""
+
+    def work_or_tell(host: Host) -> None:
+        try:
+            work(host)
+            host.started().wait_for_all()
+        except StepFailed:
+            tell_owed(host)
+            raise
+
+    return work_or_tell
+
+
+def tell_owed(host: Host) -> None:
+    """Name the units that a failure keeps from reading what has changed (decision D5)."""
+    # a unit that has been seen to since owes nothing: the front after a way back
+    last = {each.step.name: each for each in host.started().outcomes if isinstance(each.step, Service)}
+    for outcome in last.values():
+        step = outcome.step
+        # a new instance of an application has not read anything yet
+        if isinstance(step, Service) and outcome.was_skipped and not outcome.about.app:
+            refs = (*step.restart_on, *step.reload_on)
+            changed = [ref.label for ref in refs if isinstance(ref, Outcome) and ref.known_change]
+            if changed:
+                text = f"{step.unit} has not read what this run changed: {listed(changed)}; the next deploy sees to it"
+                host.emit(Attention(host.name, text))
 
 
 def tell_served(host: Host) -> None:
-    """Have reports say what a deploy has put into service."""
-    if "app" in [role.name for role, _ in host.assignment.roles] and not host.planning:
+    """Have reports say what a deploy has put into service, and which certificates end soon."""
+    if "app" in [role.name for role, _ in host.assignment.roles]:
         # imported here: hosts without applications need none of it
-        from provision.serving.served_apps import served_apps
+        from provision.serving.served_apps import ending_certificates, served_apps
 
-        for each in served_apps(host):
+        for each in (*(() if host.planning else served_apps(host)), *ending_certificates(host)):
             host.emit(each)
 
 

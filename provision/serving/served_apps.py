@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from provision.apps.app_model import App
 from provision.apps.application import Application
 from provision.apps.host_addresses import address_of
-from provision.apps.tls_settings import Acme
-from provision.controller.events import Served
+from provision.apps.tls_settings import Acme, OwnCertificate
+from provision.controller.events import Attention, Served
 from provision.inventory.fields import encoded
 
 if TYPE_CHECKING:
     from provision.roles.role_host import Host
+
+#: days before the end of a certificate from which on it is named
+SOON = 30
 
 
 def served_apps(c: Host) -> Iterator[Served]:
@@ -28,6 +31,19 @@ def served(c: Host, app: Application) -> Served:
     address = address_of(c.inventory)
     urls = tuple(url(app, domain) for domain in app.domains)
     return Served(c.name, app.name, urls, address, certificate(c, app), app.release.id, app.commit)
+
+
+def ending_certificates(c: Host) -> Iterator[Attention]:
+    """Yield the user's own certificates that end soon, which nothing renews."""
+    for app in c.assignment.served.every:
+        if isinstance(app.tls, OwnCertificate):
+            # imported here: few applications have one
+            from provision.apps.own_certificate import days_left
+
+            days = days_left(app.tls)
+            if days is not None and days < SOON:
+                what = f"the certificate of {app.name} ends in {days} days"
+                yield Attention(c.name, f"{what}; replace {app.tls.certificate}, then deploy")
 
 
 def url(app: App, domain: str) -> str:

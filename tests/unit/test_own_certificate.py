@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from inventories import errors, host
 
 from provision.apps.authority import Authority
-from provision.apps.own_certificate import covered, faults
+from provision.apps.own_certificate import covered, days_left, faults
 from provision.apps.reading import apps_of
 from provision.apps.tls_settings import OwnCertificate
 from provision.errors import ConfigError
@@ -99,6 +99,14 @@ def test_with_the_authority_that_signed_it_behind_it(tmp_path: Path, key: Key) -
     assert "is not for a.test, but for no name at all" in names
     assert "continues with CN=a.test, which has not signed the certificate above it" in order
     assert "own.key is not the key of that certificate" in other_key
+
+
+def test_the_days_that_are_left(tmp_path: Path, key: Key) -> None:
+    (tmp_path / "own.crt").write_bytes(signed(["a.test"], key, begins=-1, days=10))
+    own = OwnCertificate(certificate=tmp_path / "own.crt", key=tmp_path / "own.key")
+    assert days_left(own) in (8, 9, 10)
+    (tmp_path / "own.crt").write_text("none")
+    assert days_left(own) is None
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
     host: Any = SimpleNamespace(
         name="web1",
         inventory=SimpleNamespace(error=lambda path, message, hint: ConfigError(message, hint=hint)),
-        assignment=SimpleNamespace(roles=roles),
+        assignment=SimpleNamespace(roles=roles, served=SimpleNamespace(every=())),
         emit=lambda event: None,
         apps=[app(source)],
         facts=facts,

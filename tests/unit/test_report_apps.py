@@ -10,6 +10,7 @@ import pytest
 
 from provision.controller.events import (
     About,
+    Attention,
     Event,
     HostDone,
     Served,
@@ -437,3 +438,29 @@ def test_an_application_that_has_left_is_one_line() -> None:
         " in it)",
     ]
     assert len(plain(events, Style(verbose=True))) == 11
+
+
+@pytest.mark.parametrize("plan", [True, False])
+def test_what_needs_attention_is_told_at_the_end_and_once_for_several_hosts(plan: bool) -> None:
+    held = "shop is held: ann went back from b to a"
+    events = [
+        *(Attention(host, held) for host in ("web1", "web2")),
+        Attention("web2", "the certificate of shop ends in 9 days"),
+        HostDone("web1", 1.0),
+        HostDone("web2", 1.0),
+    ]
+    lines = [f"! all 2 hosts: {held}", "! only web2: the certificate of shop ends in 9 days"]
+    assert plain(events, Style(plan=plan, fleet=True))[-2:] == lines
+    screen = Terminal(file=io.StringIO(), width=100, highlight=False)
+    report = Console(Style(plan=plan, fleet=True), ["web1", "web2"], ["app"], screen)
+    for event in events:
+        report.take(event)
+    report.finish(Summary({"web1": Tally(), "web2": Tally()}, 1.0))
+    assert isinstance(screen.file, io.StringIO)
+    assert [line.rstrip() for line in screen.file.getvalue().splitlines()][-3:-1] == lines
+
+
+def test_commands_in_hints_name_the_host() -> None:
+    error = StepError("shop is held", hint="Once the cause is gone:  prov resume HOST shop")
+    (*_, last) = failure.host_failure("web1", error)
+    assert last.text == "Once the cause is gone:  prov resume web1 shop"
