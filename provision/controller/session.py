@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from provision.agent.protocol import (
     Alive,
@@ -97,7 +97,8 @@ class Session:
         self._reopen = reopen
         self.masks = masks or Masks()
         self._prove = prove
-        self._outcomes: dict[int, Outcome] = {}
+        #: the steps of the run, by number, in order
+        self.outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         #: messages of the waiting steps, to be sent again after a reboot of the host
         self._messages: dict[int, Submission] = {}
@@ -146,7 +147,7 @@ class Session:
         # do not ask about steps that an earlier failure skips
         if confirm is not None and not self._unseen and not confirm(self.host, outcome):
             message = message.replace(leave=True)
-        self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
+        self.outcomes[outcome.id] = self._waiting[outcome.id] = outcome
         self._messages[outcome.id] = message
         self._send(message)
         while confirm is not None and not outcome.done:
@@ -177,11 +178,6 @@ class Session:
     def ended(self) -> bool:
         """Whether the agent takes no more steps: it has refused the run, or has ended."""
         return self._closed
-
-    @property
-    def outcomes(self) -> Iterable[Outcome]:
-        """The steps of this run, in order."""
-        return self._outcomes.values()
 
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first unacknowledged failure."""
@@ -254,7 +250,7 @@ class Session:
 
         done: the outcome of the step that rebooted it.
         """
-        before, step = self._boot, self._outcomes[done.id]
+        before, step = self._boot, self.outcomes[done.id]
         self._conversation.close()
 
         def is_back() -> bool:
@@ -328,7 +324,7 @@ class Session:
             case Done() as done:
                 self._settle_or_reboot(done)
             case Running() as running:
-                outcome = self._known(running.id, self._outcomes)
+                outcome = self._known(running.id, self.outcomes)
                 if self._conversation.limits.worth_showing():
                     self._emit(
                         StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))

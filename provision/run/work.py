@@ -71,7 +71,9 @@ def or_tell_owed(work: Work) -> Work:
 def tell_owed(host: Host) -> None:
     """Name the units that a failure keeps from reading what has changed (decision D5)."""
     # a unit that has been seen to since owes nothing: the front after a way back
-    last = {each.step.name: each for each in host.started().outcomes if isinstance(each.step, Service)}
+    last = {
+        each.step.name: each for each in host.started().outcomes.values() if isinstance(each.step, Service)
+    }
     for outcome in last.values():
         step = outcome.step
         # a new instance of an application has not read anything yet

@@ -41,7 +41,7 @@ def told(outcomes: Sequence[Outcome]) -> list[str]:
     def fails() -> None:
         raise StepFailed("broken")
 
-    session = SimpleNamespace(outcomes=outcomes, wait_for_all=fails)
+    session = SimpleNamespace(outcomes=dict(enumerate(outcomes)), wait_for_all=fails)
     host: Any = SimpleNamespace(name="web1", emit=events.append, started=lambda: session)
     with pytest.raises(StepFailed, match="broken"):
         or_tell_owed(lambda _: None)(host)
