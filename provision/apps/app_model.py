@@ -13,6 +13,7 @@ from provision.apps.front_settings import FrontSettings, refuse_contradictions
 from provision.apps.process_parts import (
     BuildSettings,
     Chore,
+    ImageSettings,
     JobSettings,
     Openings,
     PackageSettings,
@@ -177,6 +178,9 @@ class App(FrontSettings):
     uses: Uses = Field(
         default={},
         description="Databases and other services that it uses, such as `database: postgres`; see below.",
+    )
+    image: ImageSettings | None = Field(
+        default=None, description="Its container image; see [images](images.md)."
     )
     packages: PackageSettings = Field(
         default=PackageSettings(), description="Packages of the distribution, `run` and `build`; see below."

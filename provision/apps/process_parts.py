@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -145,3 +146,20 @@ class Openings(Settings):
     )
     proc: bool = Field(default=False, description="Access to all of /proc, which psutil reads.")
     netlink: bool = Field(default=False, description="Queries about network interfaces (AF_NETLINK).")
+
+
+class ImageSettings(Settings):
+    """The image of an application. `image: FILE` is short for `image: {base: FILE}`."""
+
+    base: Path = Field(
+        description="The image that it stands on: an OCI archive or layout, relative to this inventory file."
+    )
+    architecture: Literal["amd64", "arm64"] = Field(
+        default="amd64", description="What it runs on; the base image must be for the same."
+    )
+    port: int = Field(
+        default=8000, ge=1024, le=65535, description="Port that it listens on; PORT changes it."
+    )
+    user: int = Field(
+        default=10001, ge=1, le=65533, description="Number of the user and the group that it runs as."
+    )

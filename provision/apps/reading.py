@@ -72,6 +72,13 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
             else file
             for place, file in settings["files"].items()
         }
+    image = settings.get("image")
+    image = {"base": image} if isinstance(image, str) else image
+    if isinstance(image, dict) and isinstance(image.get("base"), str):
+        place = ("image", "base") if isinstance(settings["image"], dict) else ("image",)
+        at = host.origin(*path, *place)
+        if at is not None:
+            settings["image"] = {**image, "base": local(host, (*path, *place), at, image["base"])}
     if isinstance(settings.get("snippets"), list):
         settings["snippets"] = [
             local(host, (*path, "snippets", n), at, file)

@@ -53,6 +53,7 @@ COMMANDS: dict[str, str] = {
     "schema": "Print a JSON schema of the inventory for editors.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
+    "image": "Make the container image of an application.",
     "run": "Run one command on hosts.",
     "exec": "Run a command as an application runs.",
     "manage": "Run a command of an application's manage.py.",
@@ -76,6 +77,7 @@ MODULES = {
     "logs": "log_lines",
     "status": "health",
     "secrets": "secret_list",
+    "image": "image_commands",
     "tls": "tls_commands",
     "vars": "host_values",
 }

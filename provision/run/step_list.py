@@ -9,6 +9,7 @@ from typing import cast
 
 from provision.agent.protocol import Done
 from provision.agent.secret_masks import Masks
+from provision.apps.application import Application
 from provision.controller.calling import calling_line, raising_line
 from provision.controller.events import About
 from provision.controller.fact_types import Facts
@@ -22,6 +23,7 @@ from provision.errors import LabError, ProvError, StepError
 from provision.inventory import InventoryHost
 from provision.roles.project import Assignment
 from provision.roles.role_host import Host
+from provision.serving.instances import Program, program_for
 from provision.steps.base import Step
 from provision.values import dataclass
 
@@ -131,6 +133,13 @@ def steps_of(
     attempt(current, host.run_later, masks, on_fault)
     if current.steps:
         yield current
+
+
+def program_offline(assignment: Assignment, app: Application) -> Program:
+    """How its server starts an application on a typical host, with two processors. Raises ProvError."""
+    masks = assignment.masks()
+    recording = Recording(lambda: TaskSteps("", ""), masks)
+    return program_for(StepCollector(assignment, recording), app)
 
 
 def attempt(

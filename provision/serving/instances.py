@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.controller.outcome import Outcome
     from provision.roles.role_host import Host
+
+T = TypeVar("T")
 
 ENVIRONMENT_FOLDER = "/etc/prov"
 #: the module that wraps the application (roles/app/files), and the object in it that servers serve
@@ -211,6 +213,17 @@ def instance(c: Host, app: Application) -> Instance:
     if app.name in c.recorded:
         found: Instance = c.recorded[app.name]
         return found
+    return as_its_server(c, app, lambda program, p: instance_of(c, app.release, program, p))
+
+
+def program_for(c: Host, app: Application) -> Program:
+    """How its server starts an application."""
+    return as_its_server(c, app, lambda program, p: program)
+
+
+def as_its_server(c: Host, app: Application, make: Callable[[Program, ServerParams], T]) -> T:
+    """Return what is made of the program of an application's server, while the server's templates and files are
+    found first."""
     module = importlib.import_module(f"roles.{app.server}")
     chain = [module, *extended(module)]
     p = c.params_of(app.server, check_program(chain))
@@ -218,7 +231,7 @@ def instance(c: Host, app: Application) -> Instance:
     running, c.role_folders = c.role_folders, tuple(Path(str(m.__file__)).parent for m in chain)
     function = program_of(chain)
     try:
-        return instance_of(c, app.release, checked(function, function(c, app.release, p)), p)
+        return make(checked(function, function(c, app.release, p)), p)
     finally:
         c.role_folders = running
 

@@ -14,6 +14,7 @@ from provision.apps.balancing import Balance
 from provision.apps.process_parts import (
     BuildSettings,
     Chore,
+    ImageSettings,
     JobSettings,
     Openings,
     PackageSettings,
@@ -117,6 +118,7 @@ def test_defaults(tmp_path: Path) -> None:
         "maintenance": False,
         "keep_releases": 3,
         "user": "app-shop",
+        "image": None,
     }
 
 
@@ -445,6 +447,7 @@ def served(host: InventoryHost) -> list[tuple[str, str]]:
         BuildSettings,
         BuildSettings,
         PackageSettings,
+        ImageSettings,
         Openings,
     ],
 )

@@ -34,6 +34,7 @@ ROOMS = (
     "run",
     "saved",
     "playbooks",
+    "oci",
     "server",
     "serving",
     "role",
