@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provision.cli.durations import seconds_of
-from provision.cli.of_applications import served_apps
-from provision.cli.options import several_hosts
+from provision.cli.of_applications import served_apps, target_and_app
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
 from provision.errors import Exit, UsageError
@@ -28,10 +27,10 @@ PAUSE = 0.7
 SKEW = 2.0
 
 
-@click.command(epilog="Example:  prov logs 'web*' -f --app shop --process worker")
-@several_hosts
+@click.command(epilog="Example:  prov logs 'web*' shop -f --process worker")
+@target_and_app
 @click.option("-f", "--follow", is_flag=True, help="Show new lines as they come, until Ctrl-C.")
-@click.option("--app", default="", metavar="APP", help="Only this application. Default: all of the hosts.")
+@click.option("--app", "by_option", default="", metavar="APP", help="The same as APP.")
 @click.option(
     "--process",
     default="",
@@ -54,14 +53,20 @@ SKEW = 2.0
     show_default=True,
     help="How many, without --since.",
 )
-def logs(scope: Scope, out: Format, follow: bool, app: str, process: str, ago: float, lines: int) -> int:
+def logs(
+    scope: Scope, out: Format, app: str, follow: bool, by_option: str, process: str, ago: float, lines: int
+) -> int:
     """Show what applications and their fronts have logged: the journal's lines and the front's logs, of all hosts,
     in the order of time.
 
-    TARGET is a host, a group, a glob, or several with commas; !x leaves out. With --json, one object a line.
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Without APP, of all applications of the
+    hosts. With --json, one object a line.
 
     Exit status: 0 done; 1 a host failed; 2 usage or configuration; 4 a host could not be reached; 130 interrupted.
     """
+    if app and by_option and app != by_option:
+        raise UsageError(f"two applications are named: {app} and --app {by_option}", hint="Name one.")
+    app = app or by_option
     hosts = select(scope)
     apps = served_apps(hosts, app)
     for name, found in apps.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from provision.cli.command_line import CommandLine
+from provision.cli.command_line import FOR_SHELLS, CommandLine
 from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option
 from provision.cli.prepare import select_one
@@ -22,8 +22,10 @@ def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
     """Open a shell on a host, or run the command after HOST there, with ssh.
 
     You are logged in as the inventory's user, without sudo, over the connection that prov keeps, if there
-    is one. The exit status is ssh's.
+    is one. A line in one word is for a shell there: prov ssh web1 'cd /srv; ls'. The exit status is ssh's.
     """
+    if len(argv) == 1 and (" " in argv[0] or FOR_SHELLS.search(argv[0])):
+        argv = ["sh", "-c", argv[0]]
     words = ssh_argv(select_one(inventory, host), argv)
     try:
         os.execvp(words[0], words)

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 @several_hosts
 @click.argument("run", type=click.IntRange(min=1), required=False)
 @click.option("--check", is_flag=True, help="Change nothing, only show what would be put back.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Name each file and unit of an application, and each command."
+)
 def undo(
     scope: Scope,
     out: Format,
     run: int | None,
     check: bool,
+    verbose: bool,
 ) -> int:
     """Put back what a run changed: files, links, folders, users, and units with what they run.
 
-    RUN is a number that `prov history` shows, of one host; without it, the last run on each host is undone.
+    RUN is a number that `prov history` shows, of one host; without it, the last run on each host is undone. Runs
+    of `prov resume` and `prov restart` are passed over.
     Packages and the effects of commands stay; prov names them. If anything was changed since the run, prov
     names it and puts back nothing.
 
@@ -39,7 +44,7 @@ def undo(
     from provision.report.reporting import Style
     from provision.roles.project import Assignment
 
-    style = Style(check, verbose=True, fleet=len(hosts) > 1)
+    style = Style(check, verbose, fleet=len(hosts) > 1, answering=True)
     report = out.report(style, [host.name for host in hosts], [])
 
     def work(host: Host) -> None:

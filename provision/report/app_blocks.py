@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from provision.controller.events import StepDone
 from provision.report import diffs
 from provision.report.causes import causes
+from provision.report.changed_processes import processes
 from provision.report.diffs import folded, unified
 from provision.report.moved_names import is_turning, remaining
 from provision.report.reporting import Style, counted
@@ -154,6 +155,7 @@ def lines(steps: Sequence[StepDone], turned: Sequence[str], style: Style) -> Ite
     )
     yield from listed("environment", variables(parts.get("environment", ())))
     yield from listed("runs", (command(step, style) for step in parts.get("command", ()) if is_command(step)))
+    yield from listed("processes", processes(steps[0].about.app, steps))
     for step in parts.get("unit", ()):
         yield from unit_lines(step, style)
     yield from listed("switch", switch(parts, turned, repair=repair))

@@ -34,6 +34,7 @@ from provision.report.shown_lines import ShownLine, flat
 from provision.report.table import summary_table
 from provision.report.terminal import Terminal
 from provision.report.undeclared_things import UndeclaredThings
+from provision.report.undone_things import reason
 
 INDENT = "    "
 
@@ -131,8 +132,8 @@ class Console(Report):
         text.append(f"{cause or flat(event.step)}  ").append(
             self._style.word(event.state), STATES[event.state]
         )
-        if event.why:
-            text.append(f"  {flat(event.why)}", "dim")
+        if why := reason(event, self._style):
+            text.append(f"  {why}", "dim")
         if self._style.verbose:
             text.append(f"  {event.ms:.0f} ms", "dim")
         failure = step_failure(event, verbose=self._style.verbose) if event.state == "failed" else ()
@@ -149,8 +150,8 @@ class Console(Report):
             else:
                 text.append("  ")
             text.append(f"{shared.hosts}  ", "bold").append(self._style.word(step.state), STATES[step.state])
-            if step.why:
-                text.append(f"  {flat(step.why)}", "dim")
+            if why := reason(step, self._style):
+                text.append(f"  {why}", "dim")
             self._print(text, step_diff(step, self._style))
 
     def _blocks(self, hosts: Sequence[str]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from provision.controller.events import StepDone
 from provision.controller.visible import visible
 from provision.report.moved_names import remaining
 from provision.report.reporting import Style, counted
 from provision.report.shown_lines import ShownLine, flat
+from provision.report.undone_things import is_undo, put_back
 from provision.steps.base import Change
 
 #: lines of a folded diff that are shown of its end
@@ -22,7 +24,10 @@ FEW_PACKAGES = 3
 
 
 def step_diff(step: StepDone, style: Style) -> Iterator[ShownLine]:
-    """Return the lines of a step's changes: of built-in roles in brief, and without what has only moved."""
+    """Return the lines of a step's changes: of built-in roles and undo in brief, and without what has only moved."""
+    if is_undo(step) and not style.verbose:
+        own, rest = put_back(step.diff)
+        return chain(own, diff_lines(step.step, rest, style.diff_lines))
     if style.verbose or style.diff_lines is None:
         return diff_lines(step.step, step.diff, style.diff_lines)
     changes = list(remaining(step.diff))

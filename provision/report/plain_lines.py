@@ -30,6 +30,7 @@ from provision.report.served_lines import ServedSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat, last_line
 from provision.report.undeclared_things import UndeclaredThings
+from provision.report.undone_things import reason
 
 INDENT = "    "
 #: seconds without a line, after which what is running is shown
@@ -104,7 +105,7 @@ class PlainReport(Report):
             event.host,
             *([cause] if cause else [event.role, flat(event.step), self._style.word(event.state)]),
         ]
-        why = f" ({flat(event.why)})" if event.why else ""
+        why = f" ({said})" if (said := reason(event, self._style)) else ""
         time = f", {event.ms:.0f} ms" if self._style.verbose else ""
         self._write(": ".join(part for part in words if part) + why + time)
         if not gathered:
@@ -117,7 +118,7 @@ class PlainReport(Report):
         for shared in self._fleet.shared(hosts):
             step = shared.step
             words = [step.role, flat(step.step)] if shared.first else []
-            why = f" ({flat(step.why)})" if step.why else ""
+            why = f" ({said})" if (said := reason(step, self._style)) else ""
             name = ": ".join(part for part in words if part)
             word = self._style.word(step.state) + why
             self._write(f"{name}: {word}: {shared.hosts}" if shared.first else f"  {shared.hosts}: {word}")

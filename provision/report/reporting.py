@@ -39,6 +39,7 @@ class Style:
     fleet: there are several hosts; what they share is shown once, at the end: all of a plan, the diffs of a
     deploy.
     builtin: names of the roles that come with prov, whose own words are shown in brief.
+    answering: unchanged steps too, as a step is the whole run.
     stepping: each step is shown as it ends, as the user is asked before it.
     diff_lines: largest number of lines of one diff; 0 shows no diffs, None shows them whole.
     """
@@ -49,6 +50,7 @@ class Style:
     fleet: bool = False
     builtin: frozenset[str] = frozenset()
     stepping: bool = False
+    answering: bool = False
 
     @property
     def by_application(self) -> bool:
@@ -78,7 +80,7 @@ class Style:
 
     def shows(self, state: str) -> bool:
         """Return whether a step with this state gets a line."""
-        return self.verbose or state in ("changed", "failed", "maybe")
+        return self.verbose or self.answering or state in ("changed", "failed", "maybe")
 
 
 class Ends:

@@ -26,7 +26,8 @@ class Undo(Step):
     units with what they run, checkouts of git, answers to debconf, and of the kernel's state the host name,
     mounts, settings, modules, swap files and nftables tables.
 
-    run: its number; 0 is the last run that has not been undone, -1 the one in progress.
+    run: its number; 0 is the last run that has not been undone, -1 the one in progress. Runs that only lifted a
+    hold or restarted processes are passed over: they leave nothing to go back to.
     Packages stay, and so do the effects of commands; the step names both. A value that a mount got by its
     options (size=) stays as long as it is mounted. A folder is removed if it is then empty. If something was
     changed since the run, or is in use, the step names it and fails before it changes anything. An undo that
@@ -91,7 +92,9 @@ class Undo(Step):
                 "run %d can't be undone: not all that was there before could be kept" % id,
                 hint="Most likely the disk was full. What it changed: prov history HOST %d" % id,
             )
-        return Restoration(host, former, about["began"], runs.steps(id))
+        since = [run["id"] for run in runs.all() if run["id"] > id and "undone" not in run]
+        passed = [FormerStates(runs, later) for later in since if passes(runs, later)]
+        return Restoration(host, former, about["began"], runs.steps(id), passed)
 
     def _id(self, host: "System", runs: Runs) -> int:
         """Return the number of the run to undo. Raises StepError if there is none."""
@@ -102,7 +105,7 @@ class Undo(Step):
         others = [run for run in runs.all() if run["id"] != this]
         if self.run == LAST:
             for about in reversed(others):
-                if not {"undone", "undoes", "damaged"} & set(about):
+                if not {"undone", "undoes", "damaged"} & set(about) and not passes(runs, about["id"]):
                     return int(about["id"])
             raise StepError("there is no run to be undone on this host")
         if self.run not in [run["id"] for run in others]:
@@ -156,6 +159,19 @@ class Undo(Step):
             redone = runs.read(before)
             redone.pop("undone", None)
             runs.write(before, redone)
+
+
+def passes(runs: Runs, id: int) -> bool:
+    """Return whether a run only lifted a hold (prov resume) or restarted processes (prov restart)."""
+    try:
+        steps = runs.steps(id)
+    except StepError:
+        # damaged: what it changed is unknown
+        return False
+    changes = [past.get("diff") or [[""]] for past in steps if not past.get("role")]
+    return len(changes) == len(steps) > 0 and all(
+        change[0] == "hold" or change[2:3] == ["restarted"] for step in changes for change in step
+    )
 
 
 def summary(run: Dict[str, Any]) -> str:

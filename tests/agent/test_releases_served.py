@@ -115,6 +115,30 @@ def test_an_undo_of_a_rollback_lifts_its_hold(agents: Agents, home: str) -> None
     assert (book["live"], book["hold"]) == (SECOND, None)
 
 
+def test_an_undo_after_a_hold_was_lifted_undoes_what_came_before_it(agents: Agents, home: str) -> None:
+    run(agents, served(home, FIRST))
+    run(agents, served(home, SECOND))
+    run(agents, served(home, FIRST, again=True, hold=True))
+    run(agents, Resumed(home))
+    (undone,) = run(agents, Undo())
+    assert "run 3" in undone.why
+    book = known(agents, home)
+    assert (book["live"], book["hold"]) == (SECOND, None)
+    (undone,) = run(agents, Undo())
+    assert "run 2" in undone.why, "the hold that was lifted is not put back either"
+    assert known(agents, home)["live"] == FIRST
+
+
+def test_an_undo_is_refused_if_more_than_a_hold_was_changed_since(agents: Agents, home: str) -> None:
+    run(agents, served(home, FIRST))
+    run(agents, served(home, SECOND))
+    run(agents, served(home, FIRST, again=True, hold=True))
+    run(agents, Resumed(home))
+    book = Path(home) / "releases.json"
+    book.write_text(book.read_text() + " ")
+    assert "changed since run 3" in refused(agents, Undo()).message
+
+
 def test_a_release_without_its_environment_says_so(agents: Agents, home: str) -> None:
     run(agents, served(home, FIRST))
     run(agents, served(home, SECOND))

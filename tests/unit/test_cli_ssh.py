@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from inventories import host
 
 from provision import lab
+from provision.cli.main import cli
 from provision.cli.ssh_command import ssh_argv
 from provision.controller.openssh import client, client_folders
-from provision.errors import LabError
+from provision.errors import LabError, UsageError
 from provision.lab import LabHost
 
 
@@ -77,3 +79,32 @@ def test_a_lab_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "find", lambda _: None)
     with pytest.raises(LabError, match="the lab host web1 is not up"):
         ssh_argv(web1, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (["ls", "-l"], "ls -l"),
+        (["--", "cd /srv; ls"], "sh -c 'cd /srv; ls'"),
+        (["uptime"], "uptime"),
+        (["--", "ls|wc"], "sh -c 'ls|wc'"),
+    ],
+)
+def test_a_line_in_one_word_is_for_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], sent: str
+) -> None:
+    (tmp_path / "h.yml").write_text("all:\n  hosts:\n    web1: {ansible_host: 192.0.2.7}\n")
+    ran: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda program, words: ran.append(words))
+    CliRunner().invoke(cli, ["ssh", "-i", str(tmp_path / "h.yml"), "web1", *given], catch_exceptions=False)
+    assert ran[0][-1] == sent
+
+
+def test_logs_take_one_application(tmp_path: Path) -> None:
+    (tmp_path / "h.yml").write_text("all:\n  hosts:\n    web1: {ansible_host: 192.0.2.7}\n")
+    with pytest.raises(UsageError, match="two applications are named: shop and --app api"):
+        CliRunner().invoke(
+            cli,
+            ["logs", "-i", str(tmp_path / "h.yml"), "web1", "shop", "--app", "api"],
+            catch_exceptions=False,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -464,3 +465,68 @@ def test_commands_in_hints_name_the_host() -> None:
     error = StepError("shop is held", hint="Once the cause is gone:  prov resume HOST shop")
     (*_, last) = failure.host_failure("web1", error)
     assert last.text == "Once the cause is gone:  prov resume web1 shop"
+
+
+UNDO = [
+    Change("/etc/group-", "file 0644", "as it was"),
+    Change("/etc/hosts", text="--- /etc/hosts\n+++ /etc/hosts\n@@ -1 +0,0 @@\n-10.0.0.9 db"),
+    Change("/etc/nginx/sites-enabled/shop.conf", text=f"--- a\n+++ b\n@@ -1 +1 @@\n-{'a' * 12}\n+{'b' * 12}"),
+    Change("/etc/prov/shop.env", "file 0600", "as it was"),
+    Change(f"/etc/systemd/system/app-shop@{'a' * 12}.service", "file 0644", ""),
+    Change("/srv/shop/current", f"-> releases/{'d' * 12}", f"-> releases/{'e' * 12}"),
+    Change("/srv/archive/notes", "file 0644", ""),
+    Change("app-shop in /etc/passwd", "as it is", ""),
+    Change(f"unit app-shop@{'a' * 12}.service", "", "disable, stop"),
+    Change("unit job-shop@clear.timer", "", "enable"),
+    Change("unit nginx.service", "", "reload-or-restart"),
+]
+STAYS = "run 2; what these did by commands stays: venv /srv/shop/venvs/x, command python -c 'a\nb'"
+
+
+def test_an_undo_shows_an_application_as_one_line() -> None:
+    step = StepDone("web1", "", "undo the last run", "changed", why=STAYS, diff=UNDO)
+    assert plain([step], Style(answering=True))[:6] == [
+        "web1: undo the last run: changed (run 2; what commands did stays (-v names them))",
+        f"    ~ shop {'d' * 7} -> {'e' * 7}; 7 things of it (-v names them)",
+        "    --- /etc/hosts",
+        "    +++ /etc/hosts",
+        "    @@ -1 +0,0 @@",
+        "    -10.0.0.9 db",
+    ]
+    assert plain([step], Style(answering=True))[6:8] == [
+        "    - /srv/archive/notes file 0644",
+        "    + unit nginx.service reload-or-restart",
+    ]
+    whole = "\n".join(plain([step], Style(verbose=True)))
+    assert all(change.what in whole for change in UNDO if not change.text)
+    assert "command python -c" in whole
+    kept = dataclasses.replace(step, why=f"{STAYS}; can't be put back: /x (not empty)")
+    assert "(-v names them); can't be put back: /x (not empty))" in plain([kept], Style(answering=True))[0]
+
+
+def test_an_undo_that_has_nothing_to_do_says_so() -> None:
+    step = StepDone("web1", "", "undo run 3", "ok", why="all is as it was before run 3")
+    assert plain([step], Style(answering=True))[0] == "web1: undo run 3: ok (all is as it was before run 3)"
+
+
+def test_workers_and_jobs_that_change_are_named() -> None:
+    new, same = f"app-shop_worker@{'b' * 12}", f"app-shop_mail-2@{'b' * 12}"
+    steps = [
+        StepDone("web1", "app", f"unit file {new}.service", "changed", diff=[Change("x", text="@@ -0,0 +1 @@\n+a")]),
+        StepDone("web1", "app", f"service {new}", "changed", diff=[Change("running", "inactive", "active")]),
+        StepDone("web1", "app", f"service {same}", "changed", diff=[Change("running", "inactive", "active")]),
+        StepDone("web1", "app", "unit job-shop@clear.timer", "changed", diff=[Change("restart")]),
+        StepDone("web1", "app", "other instances of app-shop_*@.service", "changed", diff=[
+            Change(f"instance app-shop_worker@{'a' * 12}.service", "running", "stopped"),
+            Change(f"instance app-shop_old@{'a' * 12}.service", "running", "stopped"),
+        ]),
+        StepDone("web1", "app", "other instances of job-shop@.timer", "changed", diff=[
+            Change("instance job-shop@gone.timer", "running", "stopped"),
+        ]),
+    ]  # fmt: skip
+    steps = [
+        dataclasses.replace(step, about=About("shop", "unit" if "file" in step.step else ""))
+        for step in steps
+    ]
+    shown = plain(steps, Style(plan=True, diff_lines=20))
+    assert "    processes    + worker, ~ mail-2, ~ clear, - old, - gone" in shown

@@ -52,13 +52,19 @@ class UnitWork(NamedTuple):
 class Restoration:
     """The differences from the state before a run.
 
-    steps: their records (Runs.steps).
+    steps: their records (Runs.steps).  passed: later runs that left nothing to go back to: what they found as the
+    run had left it counts as left so by the run.
     refused: what was changed since, or is in use.  stays: what cannot be restored, and why.  gone: what units
     or links would need, and no longer exists.
     """
 
     def __init__(
-        self, host: "System", former: FormerStates, began: str, steps: Sequence[Dict[str, Any]]
+        self,
+        host: "System",
+        former: FormerStates,
+        began: str,
+        steps: Sequence[Dict[str, Any]],
+        passed: Sequence[FormerStates] = (),
     ) -> None:
         self.host = host
         self.former = former
@@ -66,6 +72,11 @@ class Restoration:
         self.stays: List[str] = []
         now = former.now(host.units)
         left = former.left() or now
+        for later in passed:
+            after = (later.left() or later.now(host.units))["paths"]
+            for path, entry in later.paths.items():
+                if path in left["paths"] and same(left["paths"][path], entry["was"]):
+                    left["paths"][path] = after[path]
         self.kernel = Kernel(host, steps)
         self.checkouts = Checkouts(host, steps)
         self.answers = FormerAnswers(host, steps)
