@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from provision.inventory import (
 )
 from provision.inventory.ansible_cfg import AnsibleCfg
 from provision.inventory.loaded import Inventory, InventoryHost
+from provision.inventory.source_files import display, inventory_files
 from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
@@ -40,24 +41,6 @@ FORMATS: dict[str, Loader] = {
 }
 
 DEFAULT = "inventory"
-
-# What is not an inventory file in a folder of them: Ansible's INVENTORY_IGNORE_EXTS, and our own examples.
-IGNORED_ENDS = (
-    ".pyc",
-    ".pyo",
-    ".swp",
-    ".bak",
-    "~",
-    ".rpm",
-    ".md",
-    ".txt",
-    ".rst",
-    ".orig",
-    ".cfg",
-    ".retry",
-)
-IGNORED_STEM_ENDS = (".example",)
-IGNORED_NAMES = ("group_vars", "host_vars", "vars_plugins")
 
 
 def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) -> Inventory:
@@ -123,6 +106,7 @@ def build(
         hosts=hosts,
         groups=draft.groups,
         project=here,
+        sources=tuple(read_from),
         read_from=parts,
         strict=settings.strict,
         lookups=tuple(settings.lookups),
@@ -241,21 +225,6 @@ def missing(name: str, *, given: bool) -> ConfigError:
     return ConfigError("no such inventory file or folder", where=name, hint=hint)
 
 
-def inventory_files(source: Path) -> Iterator[Path]:
-    """A file itself, or the inventory files in a folder and the folders below it, in the order of names."""
-    if not source.is_dir():
-        yield source
-        return
-    for entry in sorted(source.iterdir()):
-        ignored = entry.name.startswith(".") or entry.name in IGNORED_NAMES
-        if (
-            not ignored
-            and not entry.name.endswith(IGNORED_ENDS)
-            and not entry.stem.endswith(IGNORED_STEM_ENDS)
-        ):
-            yield from inventory_files(entry)
-
-
 def loader_for(file: Path) -> Loader:
     """Return the loader of the file's format."""
     if is_script(file):
@@ -275,8 +244,3 @@ def is_script(file: Path) -> bool:
             return os.access(file, os.X_OK) and f.read(2) == b"#!"
     except OSError:
         return False
-
-
-def display(path: Path, cwd: Path) -> str:
-    """A path as messages show it: relative to cwd, or absolute where that is shorter."""
-    return min(os.path.relpath(path, cwd), str(path), key=len)

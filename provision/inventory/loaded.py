@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from provision.errors import UsageError
 from provision.inventory import target as targets
 from provision.inventory.ansible_cfg import AnsibleCfg
 from provision.inventory.connection_settings import (
@@ -19,6 +20,7 @@ from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.resolved_variables import ResolvedVariables, Templates
 from provision.inventory.sealed_variables import Layer
+from provision.inventory.source_files import without_hosts
 from provision.inventory.unresolved import UnresolvedGroup
 from provision.inventory.yaml_values import revealed, shown
 from provision.values import dataclass
@@ -75,7 +77,8 @@ class Inventory:
     """Every host and group, in the order in which the inventory names them.
 
     project: the folder whose roles/ they mean; None is the process's own folder.
-    read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
+    sources: the files and folders that list hosts.
+    read_from: these and those of their variables: no part of an application's source, as passwords may be in them.
     strict: whether variables that nothing reads are refused.  lookups: those that templates may use on request.
     settings: of ansible.cfg.  hooks: the project's pyproject.toml and its table of hooks; None without one.
     """
@@ -83,6 +86,7 @@ class Inventory:
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, UnresolvedGroup]
     project: Path | None = None
+    sources: tuple[Path, ...] = ()
     read_from: frozenset[Path] = frozenset()
     strict: bool = False
     lookups: tuple[str, ...] = ()
@@ -110,6 +114,9 @@ class Inventory:
         limit: another TARGET; only hosts that are in both are left.
         Raises UsageError: an unknown name, or no host left.
         """
+        if not self.hosts:
+            hint = without_hosts(self.sources, self.project or Path.cwd())
+            raise UsageError("the inventory has no hosts", hint=hint)
         chosen = targets.select(self, target, limit)
         return [host for name, host in self.hosts.items() if name in chosen]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from provision.errors import ConfigError, UsageError
 from provision.inventory import Inventory, InventoryHost, Origin, load, yamlfile
-from provision.inventory.inventory_files import display
 from provision.inventory.located import Located, LocatedError
+from provision.inventory.source_files import display
 from provision.inventory.yaml_values import shown
 from provision.lab.lab_host import is_label
 from provision.names import suggestion

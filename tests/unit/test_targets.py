@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inventories import inventory
 
 from provision.errors import UsageError
-from provision.inventory import Inventory
+from provision.inventory import Inventory, load
 
 TEXT = """
     lab:
@@ -105,6 +105,24 @@ def test_an_inventory_without_hosts(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         inventory(tmp_path, "web:\n").select("all")
     assert str(caught.value) == "the inventory has no hosts"
+
+
+def test_an_inventory_without_hosts_says_what_was_read_and_what_was_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "inventory"
+    (folder / "group_vars").mkdir(parents=True)
+    for name in ("hosts.txt", ".hosts.yml", "production.example.yml", "group_vars/all.yml"):
+        (folder / name).write_text("web:\n  hosts: {web1: {}}\n")
+    with pytest.raises(UsageError) as caught:
+        load([folder], cwd=tmp_path).select("all")
+    assert caught.value.hint == (
+        "There was no file to read. Passed over: inventory/.hosts.yml (its name begins with a dot), "
+        "inventory/group_vars (it has variables, no hosts), inventory/hosts.txt (its name ends in .txt), "
+        "inventory/production.example.yml (it is an example)."
+    )
+    (folder / "staging.yml").write_text("web:\n")
+    with pytest.raises(UsageError) as caught:
+        load([folder], cwd=tmp_path).select("all")
+    assert caught.value.hint.startswith("Read: inventory/staging.yml. Passed over: ")
 
 
 def test_long_lists_of_names_are_left_out(tmp_path: Path) -> None:
