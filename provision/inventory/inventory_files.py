@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -41,6 +42,9 @@ FORMATS: dict[str, Loader] = {
 }
 
 DEFAULT = "inventory"
+
+#: RFC 7468: the first line of a certificate or a key
+PEM = re.compile(rb"\s*-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
 
 def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) -> Inventory:
@@ -232,9 +236,28 @@ def loader_for(file: Path) -> Loader:
         from provision.inventory import script_source
 
         return script_source.load
+    refuse_pem(file)
     if file.suffix:
         return FORMATS.get(file.suffix, ini_groups.load)
     return yaml_groups.load if yamlfile.holds_mapping(file) else ini_groups.load
+
+
+def refuse_pem(file: Path) -> None:
+    """Raise ConfigError if a file is a certificate or a key, each line of which would be a mistake of its own."""
+    try:
+        with file.open("rb") as f:
+            pem = PEM.match(f.read(100))
+    except OSError:
+        # the loader says why it can't be read
+        return
+    if pem:
+        kind = pem[1].decode().lower()
+        raise ConfigError(
+            f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}, expected an inventory in YAML, INI or TOML",
+            where=display(file, Path.cwd()),
+            hint="Every file in the inventory's folder is read as an inventory. Move this one elsewhere, to tls/ for"
+            " example.",
+        )
 
 
 def is_script(file: Path) -> bool:

@@ -19,6 +19,8 @@ TAIL = 4
 BRIEF = 10
 #: what a new thing has: not worth a line
 ATTRIBUTES = ("mode", "owner", "group")
+#: what changes of a unit that begins or ends to run, in one line
+UNIT_STATES = ("enabled", "running")
 #: packages of one step that are listed one a line
 FEW_PACKAGES = 3
 
@@ -58,6 +60,10 @@ def in_brief(step: str, changes: Sequence[Change]) -> Iterator[ShownLine]:
         names = [flat(change.what.removeprefix("package ")) for change in packages]
         more = f" and {len(names) - FEW_PACKAGES} more" if len(names) > FEW_PACKAGES else ""
         yield ShownLine("add", f"+ packages {', '.join(names[:FEW_PACKAGES])}{more}")
+    states = [change for change in changes if change.what in UNIT_STATES and change.before and change.after]
+    if len(states) > 1:
+        yield ShownLine("hunk", "~ " + ", ".join(short(change).text.removeprefix("~ ") for change in states))
+        changes = [change for change in changes if change not in states]
     for change in changes:
         repeats = change.after and step.endswith(f" {change.after}")
         if (many and change in packages) or (not change.before and (change.what in ATTRIBUTES or repeats)):

@@ -21,6 +21,8 @@ STATUS = re.compile(r"status (\d{3})\b")
 #: a command of prov's in a hint, for the host that has failed
 COMMAND = re.compile(r"(\bprov \w+ )HOST\b")
 
+#: the list of versions of an error of pip's, and its end
+VERSIONS = re.compile(r"\(from versions: (?:[^,()]+, ){4,}((?:[^,()]+, ){2}[^,()]+)\)")
 #: what a step of an application that fails was about, by the part of it
 PARTS = {
     "source": "could not get its files in place",
@@ -51,7 +53,12 @@ def failed_app(event: StepDone) -> str:
     if not cause:
         ends = event.about.part in ("import", "command") and last_line(streams)
         cause = "" if answer else ends or error.message
-    return flat(": ".join(filter(None, [f"{event.about.app} {said}", cause])))
+    return in_brief(flat(": ".join(filter(None, [f"{event.about.app} {said}", cause]))))
+
+
+def in_brief(text: str) -> str:
+    """Return what pip says without all but the newest of the versions that it knows."""
+    return VERSIONS.sub(r"(from versions: ..., \1)", text)
 
 
 def step_failure(event: StepDone, *, verbose: bool = False) -> Iterator[ShownLine]:
@@ -82,13 +89,16 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
             "message", f"What served {event.about.app} before still does; the new release is not in service."
         )
     streams = f"{error.stderr}\n{error.stdout}" if isinstance(error, StepError) else ""
-    if not (event.about.part in ("import", "command") and cause_in(streams)):
-        yield from lines("", error.message)
+    by_cause = event.about.part in ("import", "command") and cause_in(streams)
+    if not by_cause and not failed_app(event).endswith(f": {in_brief(flat(error.message))}"):
+        yield from lines("", in_brief(error.message))
     if isinstance(error, StepError):
         for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
-            if text.strip():
+            said = list(shown(visible(uncoloured(text))))[-STREAM_LINES:]
+            # pip's own line is the message already
+            said = [line for line in said if not line or line.removeprefix("ERROR: ") not in error.message]
+            if any(said):
                 yield ShownLine("", f"{name}:")
-                said = list(shown(visible(uncoloured(text))))[-STREAM_LINES:]
                 yield from (ShownLine("dim", f"    {line}" if line else "") for line in said)
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inventories import project
 
-from provision.errors import ConfigError
+from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import load
 
 WEB = "web: {hosts: {web1: }}"
@@ -104,3 +104,15 @@ def pythonpath() -> dict[str, str]:
     import provision
 
     return {"PYTHONPATH": str(Path(provision.__file__).parents[1]), "PATH": ""}
+
+
+@pytest.mark.parametrize("kind", ["CERTIFICATE", "EC PRIVATE KEY"])
+@pytest.mark.parametrize("name", ["own.crt", "chain", "own.yml"])
+def test_a_certificate_among_the_files_is_named_once(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "h.yml").write_text("all:\n  hosts: {web1: }\n")
+    (tmp_path / name).write_text(f"-----BEGIN {kind}-----\nMIIB/+x=\nMIIC\n-----END {kind}-----\n")
+    with pytest.raises(ConfigErrors) as raised:
+        load([tmp_path])
+    (error,) = raised.value.errors
+    assert str(error.where).endswith(name)
+    assert f"{kind.lower()}, expected an inventory in YAML, INI or TOML" in error.message

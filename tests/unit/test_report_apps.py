@@ -530,3 +530,13 @@ def test_workers_and_jobs_that_change_are_named() -> None:
     ]
     shown = plain(steps, Style(plan=True, diff_lines=20))
     assert "    processes    + worker, ~ mail-2, ~ clear, - old, - gone" in shown
+
+
+def test_what_pip_says_is_told_once() -> None:
+    versions = ", ".join(f"3.0.{number}" for number in range(40))
+    said = f"Could not find a version that satisfies the requirement flask==99.9 (from versions: {versions})"
+    stderr = f"ERROR: {said}\nERROR: No matching distribution found for flask==99.9\n"
+    shown = failed("packages", f"pip: {said}", stderr)
+    assert shown[0].endswith("requirement flask==99.9 (from versions: ..., 3.0.37, 3.0.38, 3.0.39)")
+    assert "\n".join(shown).count("satisfies the requirement") == 1
+    assert shown[2:4] == ["    stderr:", "        ERROR: No matching distribution found for flask==99.9"]
