@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse to begin where a program or root is missing: thousands of failures would hide the reason."""
     if hasattr(config, "workerinput"):
         return  # a process of pytest-xdist: the first one has looked, and gets its reports
-    config.pluginmanager.register(drawnresults.plugin(config), "prov-drawn-results")
+    config.pluginmanager.register(drawnresults.plugin(), "prov-drawn-results")
     config.pluginmanager.register(trustresults.Results(config), "prov-trust-results")
     wanted = folders(config.args)
     complaint = needs.complaint(wanted, os.geteuid())

@@ -1,6 +1,6 @@
-"""A plugin of pytest: for which steps the pasts of a host have been drawn, and held, is kept for docs/proofs.md.
+"""A plugin of pytest: for which steps the pasts of a host have been drawn, and held, is kept in docs/proofs.md.
 
-`make prove` writes the section from it.
+`make prove` writes the section; a run of some of the tests leaves the rows of the others as they are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import pytest
 from helpers import proofspage
 from helpers.matrixpage import table
 
-#: the key in pytest's cache (.pytest_cache) of results by the test's name
-RESULTS = "drawn/results"
 #: draws of a step from which on they are a proof
 PROOF = 200
 
@@ -133,8 +131,7 @@ class Result(TypedDict):
 class Results:
     """Gathers what became of the drawn tests of a run that draws as many as a proof needs."""
 
-    def __init__(self, config: pytest.Config, draws: int) -> None:
-        self._config = config
+    def __init__(self, draws: int) -> None:
         self._draws = draws
         self._found: dict[str, Result] = {}
 
@@ -157,15 +154,27 @@ class Results:
     def pytest_sessionfinish(self) -> None:
         if not self._found:
             return
-        assert self._config.cache is not None
-        kept: dict[str, Result] = {**self._config.cache.get(RESULTS, {}), **self._found}
-        self._config.cache.set(RESULTS, kept)
-        proofspage.write(proofspage.PASTS, report(kept))
+        said = proofspage.sections(proofspage.PAGE.read_text(encoding="utf-8"))
+        proofspage.write(proofspage.PASTS, report({**recorded(said[proofspage.PASTS]), **self._found}))
 
 
-def plugin(config: pytest.Config) -> Results:
+def plugin() -> Results:
     """Return the plugin for a run; DRAWS is the number of draws (tests/steps_past/past.py)."""
-    return Results(config, int(os.environ.get("DRAWS", "0")))
+    return Results(int(os.environ.get("DRAWS", "0")))
+
+
+def recorded(section: str) -> dict[str, Result]:
+    """Return what earlier runs have written into the section, by the test's name."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()]
+    cells = {row[0]: row[1:] for row in rows if len(row) == 4 and row[1].isdecimal()}
+    return {
+        f"{path}::{test}": Result(
+            pasts=int(cells[names][0]), held=cells[names][1] == "yes", day=cells[names][2]
+        )
+        for path, tests in DRAWN.items()
+        for test, steps in tests.items()
+        if (names := listed(steps)) in cells
+    }
 
 
 def report(found: dict[str, Result]) -> list[str]:
@@ -174,14 +183,14 @@ def report(found: dict[str, Result]) -> list[str]:
     for path, tests in DRAWN.items():
         for test, steps in tests.items():
             result = found.get(f"{path}::{test}")
-            names = ", ".join(f"`{step}`" for step in steps.split())
             if result is None:
-                rows.append([names, "no record yet", "", ""])
+                rows.append([listed(steps), "no record yet", "", ""])
             else:
-                rows.append([names, str(result["pasts"]), "yes" if result["held"] else "no", result["day"]])
-    held = sum(result["pasts"] for result in found.values() if result["held"])
+                held = "yes" if result["held"] else "no"
+                rows.append([listed(steps), str(result["pasts"]), held, result["day"]])
+    total = sum(result["pasts"] for result in found.values() if result["held"])
     return [
-        f"{held} pasts that held. A past is what others have made of a host by hand or by other programs before prov",
+        f"{total} pasts that held. A past is what others have made of a host by hand or by other programs before prov",
         "comes: files with any line ends, owners, modes, lists and links; accounts, units, rules, mounts, databases,",
         "packages. It is drawn at random, with one wanted state. Held: the plan's states, differences and errors are",
         "those of the deploy, a step that fails has changed nothing, what was not asked about is as it was, the",
@@ -190,3 +199,8 @@ def report(found: dict[str, Result]) -> list[str]:
         "",
         table([["steps", "pasts", "held", "drawn on"], *rows]),
     ]
+
+
+def listed(steps: str) -> str:
+    """Return the first cell of a row."""
+    return ", ".join(f"`{step}`" for step in steps.split())

@@ -121,7 +121,7 @@ def hold(
     ]
     if undone and any(o.state == "changed" for o in real):
         (back,) = host.run(Undo())
-        assert back.error is None, back.error
+        assert back.error is None, (str(back.error), back.error.stderr)
         left, wanted = put_back(look(), back.why), put_back(before, back.why)
         assert left == wanted, f"undo has not brought back the past: {differences(wanted, left)}"
     return Held(real, before, after)

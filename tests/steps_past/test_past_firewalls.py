@@ -196,6 +196,9 @@ def ufw_host(hosts: Hosts, commands: list[str], six: bool) -> Host:
     host.sh("cp /usr/share/ufw/iptables/* /etc/ufw; mkdir -p /etc/ufw/applications.d")
     for each in commands:
         host.sh(f"ufw {each} >/dev/null")
+    if "--force enable" in commands:
+        # as at each boot: with its first limit for IPv6, ufw leaves out rules that it has in its file
+        host.sh("ufw reload >/dev/null")
     return host
 
 
@@ -206,6 +209,7 @@ def rules_of(host: Host) -> list[str]:
 
 
 @example(commands=["--force enable"], six=True, ports=[], exclusive=False, enabled=True)
+@example(commands=["--force enable", "limit 22/tcp"], six=True, ports=[], exclusive=True, enabled=False)
 @example(commands=[], six=False, ports=["80"], exclusive=False, enabled=True)
 @drawn(
     commands=st.lists(st.sampled_from(UFW), max_size=5, unique=True),

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from drawnresults import DRAWN, Result, report
+from drawnresults import DRAWN, Result, recorded, report
 from helpers.cutting import KINDS, QUESTION, STEP
 from helpers.interruption import FIRST, SECOND, draw
 from helpers.proofspage import CUTS, PLANS, TITLES, UNDO, sections, write
@@ -41,6 +41,8 @@ def test_pasts_that_were_drawn_are_listed_with_their_steps() -> None:
     assert "| `files.file`, `files.copy`, `files.template` | 200 | yes | 2026-11-27 |" in rows
     assert "| `files.link` | 200 | no | 2026-11-27 |" in rows
     assert sum("no record yet" in row for row in rows) == sum(map(len, DRAWN.values())) - 2
+    # a later run of other tests keeps them
+    assert recorded("\n".join(lines)) == found
 
 
 def test_all_cuts_are_before_and_inside_each_step() -> None:
