@@ -21,7 +21,7 @@ NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 # an extra of pyproject.toml, installed where a module of it is missing: module, extra
 EXTRA = @$(VENV)/bin/python -c 'import $(1)' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[$(2)]'
 
-.PHONY: help demo staging test check unit agent-test lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
+.PHONY: help demo staging test check unit agent-test lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture pictures format \
 	release clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
@@ -64,6 +64,10 @@ build/mermaid/.downloaded: docs/mermaid.txt | $(STAMP)
 picture: $(STAMP)
 	$(call EXTRA,pyte,docs)
 	$(AS_ROOT) $(VENV)/bin/python docs/picture.py
+
+# docs/pictures/*, what runs on two lab hosts show
+pictures: $(STAMP)
+	$(AS_ROOT) $(VENV)/bin/python docs/pictures.py record
 
 # lint, types, and texts that read translated
 check: $(STAMP)
