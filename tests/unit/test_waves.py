@@ -13,7 +13,7 @@ from provision.errors import Exit, ProvError
 from provision.inventory import load
 from provision.roles.project import Assignment
 from provision.run.on_hosts import Run
-from provision.run.waves import check_size, most_failures, sizes
+from provision.run.waves import batch_of, check_size, most_failures, sizes
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,13 @@ def test_sizes_of_waves(batch: list[str], total: int, found: list[int]) -> None:
 def test_sizes_that_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a number of hosts"):
         check_size(text)
+
+
+def test_one_host_at_a_time_ends_at_the_first_that_fails() -> None:
+    """A deploy with --forks 1 is one in waves of one host; a plan looks at all of them."""
+    assert batch_of((), forks=1, plan=False) == ("1",)
+    assert batch_of((), forks=1, plan=True) == batch_of((), forks=5, plan=False) == ("100%",)
+    assert batch_of(("50%",), forks=1, plan=False) == ("50%",)
 
 
 def test_failures_that_are_allowed() -> None:
