@@ -69,7 +69,8 @@ class Answers(Step):
                 continue
             secret = kind == "password" or isinstance(value, Secret)
             before = "" if now is None else MASK if secret and now.value else now.shown()
-            after = MASK if secret else Stored(str(value), True).shown()
+            # an empty answer is shown as one: undo tells it from a password that a package has forgotten
+            after = MASK if secret and reveal(value) else Stored(reveal(value), True).shown()
             found.append(Change(question, before, after))
         return Diff(found) if found else Diff.none("are given")
 

@@ -46,16 +46,17 @@ class Masked(Step):
     def check(self, host: "System") -> Diff:
         name = full_name(self.unit)
         state = host.units.state(some_instance(name))
-        if (state.load == "masked") != self.masked:
+        # a mask until the next boot is less than one, and more than none
+        until_boot = state.enabled == "masked-runtime"
+        if (state.load == "masked") != self.masked or (until_boot and self.masked):
             own = host.files.stat("%s/%s" % (UNIT_FOLDER, name))
             if self.masked and own is not None and own.kind == "file":
                 raise StepError(
                     "%s has a file of its own in %s, which a mask would replace" % (name, UNIT_FOLDER),
                     hint="Add systemd.no_unit before this step.",
                 )
-            found = [
-                Change("masked", "yes" if state.load == "masked" else "no", "yes" if self.masked else "no")
-            ]
+            now = "until the next boot" if until_boot else "yes" if state.load == "masked" else "no"
+            found = [Change("masked", now, "yes" if self.masked else "no")]
         else:
             found = []
         if self.masked and state.running:

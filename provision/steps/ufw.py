@@ -16,6 +16,7 @@ from provision.steps.support.ufw_rules import (
     V6,
     Family,
     Rule,
+    comment_words,
     counted,
     families,
     has_ufw,
@@ -212,12 +213,13 @@ class Ufw(Step):
                 self._ufw(host, *lack.rule.words())
                 held[lack.at : lack.at + 1] = [lack.rule]
             else:
+                comment = comment_words(host, lack.family, lack.rule)
                 for n in same:
                     # ufw does not move an existing rule
                     self._ufw(host, "delete", *held.pop(n).words())
                 first = counted(rules(host, V4)) if lack.family == V6 else 0
                 at = position(held, lack.at)
-                self._ufw(host, "insert", str(first + at), *lack.rule.words())
+                self._ufw(host, "insert", str(first + at), *lack.rule.words(), *comment)
                 held.insert(lack.at, lack.rule)
             put_rules(host, lack.family, held)
 

@@ -16,6 +16,7 @@ from provision.steps.support.ufw_rules import (
     Family,
     Rule,
     as_written,
+    comment_words,
     counted,
     families,
     has_ufw,
@@ -137,17 +138,20 @@ class Route(Step):
         return Change(what, "behind a rule that says %s" % verb(held[first]), "before it")
 
     def _put(self, host: "System", family: Family, rule: Rule, held: List[Rule]) -> None:
+        comment = comment_words(host, family, rule)
         for old in same(held, rule):
             self._ufw(host, ["route", "delete", *words(old)])
             held.remove(old)
         if self._fault(held, rule):
             first = deciding(held, rule)
             if first is None:
-                self._ufw(host, ["route", *words(rule)])
+                self._ufw(host, ["route", *words(rule), *comment])
                 held.append(rule)
             else:
                 other = counted(rules(host, V4)) if family == V6 else 0
-                self._ufw(host, ["route", "insert", str(other + position(held, first)), *words(rule)])
+                self._ufw(
+                    host, ["route", "insert", str(other + position(held, first)), *words(rule), *comment]
+                )
                 held.insert(first, rule)
         put_rules(host, family, held)
 

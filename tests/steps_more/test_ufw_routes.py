@@ -39,8 +39,10 @@ def test_a_route_comes_and_goes(bench: Bench, past: Past, route: str, written: s
 
 
 def test_a_route_goes_before_one_that_decides_otherwise(bench: Bench, past: Past) -> None:
-    past("route deny in on eth0", "route allow proto tcp from any to any port 25")
+    mine = "route allow in on eth0 proto tcp from any to 10.0.0.5 port 80 comment 'a page'"
+    past("route deny in on eth0", mine, "route allow proto tcp from any to any port 25")
     done = bench.cycle(Route("80 on eth0 to 10.0.0.5"))
+    assert four(bench)[0].endswith(" comment=612070616765")
     assert done.diff[0].before == "behind a rule that says deny"
     assert [line.split()[0] for line in four(bench)] == ["route:allow", "route:deny", "route:allow"]
     past(

@@ -209,6 +209,7 @@ def rules_of(host: Host) -> list[str]:
 
 
 @example(commands=["--force enable"], six=True, ports=[], exclusive=False, enabled=True)
+@example(commands=["deny 80", UFW[2]], six=True, ports=["80"], exclusive=False, enabled=True)
 @example(commands=["--force enable", "limit 22/tcp"], six=True, ports=[], exclusive=True, enabled=False)
 @example(commands=[], six=False, ports=["80"], exclusive=False, enabled=True)
 @drawn(

@@ -255,6 +255,7 @@ def answered() -> Picture:
     return found
 
 
+@example(given="", value="", secret=True)
 @drawn(
     given=st.sampled_from(
         ["", "t-p t-p/a string old", "t-p t-p/a string  two words", "t-p t-p/b boolean true"]
@@ -281,3 +282,13 @@ def test_answers(hosts: Hosts, given: str, value: str, secret: bool) -> None:
         host, Answers("t-p", wanted), effect=is_so, picture=look, undone=not (secret and "t-p/a" in given)
     )
     assert not held.failed
+
+
+def test_a_former_answer_with_a_secret_in_it_is_named_by_undo(hosts: Hosts) -> None:
+    host = hosts.new("/var/cache/debconf", "/etc")
+    host.sh("echo 't-p t-p/a string by geheim-7' | debconf-set-selections")
+    wanted: dict[str, tuple[str, str | Secret]] = {
+        "t-p/a": ("string", "new"),
+        "t-p/b": ("password", Secret("geheim-7")),
+    }
+    assert not hold(host, Answers("t-p", wanted), picture=lambda: host.sees(answered)).failed

@@ -73,13 +73,13 @@ class FormerAnswers:
         if now is None or now.shown() == each.before:
             # the package has gone with its questions, or it was put back by hand
             return
-        hidden = each.after == MASK
+        hidden = MASK in each.after
         if hidden and not now.value:
             # an installed package forgets a password
             return
         if not hidden and now.shown() != each.after:
             self.stays.append("the answer to %s (changed since)" % each.question)
-        elif each.before == MASK:
+        elif MASK in each.before:
             self.stays.append("the answer to %s (the former one is secret)" % each.question)
         else:
             self.work.append(each)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 ENABLING = ("enable", "enable --runtime")
+MASKING = ("mask", "mask --runtime")
 MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit applies changes
 STARTING = ("start", "restart", "reload-or-restart")
@@ -80,7 +81,7 @@ class Restoration:
         self.kernel = Kernel(host, steps)
         self.checkouts = Checkouts(host, steps)
         self.answers = FormerAnswers(host, steps)
-        self.users = UserServices(host, steps)
+        self.users = UserServices(host, steps, former.units)
         self.homes = FormerHomes(host, former.folder)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
@@ -267,9 +268,11 @@ class Restoration:
         was, did, state = entry["was"], entry["did"], self.host.units.state(name)
         ran = was["active"] in ("active", "activating", "reloading")
         first, then = [], []
-        if state.load == "masked" and was["load"] != "masked":
+        # until the next boot, not at each one
+        less, lighter = ((state.enabled, was["enabled"]) == both for both in (ENABLED, MASKED))
+        if lighter or (state.load == "masked" and was["load"] != "masked"):
             first.append("unmask")
-        if state.enabled in ENABLED and was["enabled"] not in ENABLED:
+        if less or (state.enabled in ENABLED and was["enabled"] not in ENABLED):
             first.append("disable")
         if was["enabled"] == state.enabled == "generated":
             # an init script's: systemd's state of it stays the same
@@ -279,9 +282,9 @@ class Restoration:
                 then += ["enable"] if switched[0] == "disable" else []
         if state.running and not ran:
             first.append("stop")
-        if was["load"] == "masked" and state.load != "masked":
-            then.append("mask")
-        if was["enabled"] in ENABLED and state.enabled not in ENABLED:
+        if lighter or (was["load"] == "masked" and state.load != "masked"):
+            then.append("mask --runtime" if was["enabled"] == "masked-runtime" else "mask")
+        if less or (was["enabled"] in ENABLED and state.enabled not in ENABLED):
             then.append("enable --runtime" if was["enabled"] == "enabled-runtime" else "enable")
         if ran and not state.running:
             then.append("start")

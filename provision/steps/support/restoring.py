@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
 from provision.steps.support import server_settings
 from provision.steps.support.process_ends import await_ends
-from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
+from provision.steps.support.restore import (
+    ENABLING,
+    MASKING,
+    STARTING,
+    Place,
+    Restoration,
+    UnitWork,
+    refuse_other,
+)
 from provision.steps.support.ufw_rules import load_again
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
@@ -55,11 +63,12 @@ class Restoring:
         self._put_lines([line for line in self.work.lines if line["was"] is not None])
         self._settle()
         server_settings.reload(self.host, [place.path for place in self.work.places])
-        self._tell(starting, "mask", *ENABLING, "start")
+        self._tell(starting, *MASKING, *ENABLING, "start")
         self._ask_health(starting)
         self._put_all(turning)
         self._remove_all(turning)
-        self._tell(self.work.units, "mask", *ENABLING, *STARTING)
+        self._tell(self.work.units, *MASKING, *ENABLING, *STARTING)
+        self.work.users.begin(ending=True)
         self._end(self.work.units)
         mounts = tuple(path + "/" for path in self.work.kernel.unmounted())
         self._remove_all([place for place in self.work.places if place.path.startswith(mounts)])

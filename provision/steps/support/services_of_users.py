@@ -35,10 +35,14 @@ class UserUnitWork(NamedTuple):
 
 
 class UserServices:
-    """What a run did with users' systemds. steps: as of Runs.steps."""
+    """What a run did with users' systemds. steps: as of Runs.steps.  units: as of FormerStates."""
 
-    def __init__(self, host: "System", steps: Sequence[Dict[str, Any]]) -> None:
+    def __init__(
+        self, host: "System", steps: Sequence[Dict[str, Any]], units: Dict[str, Dict[str, Any]]
+    ) -> None:
         self.host = host
+        #: users' systemds that the run started, which end again
+        self._started = {name for name, entry in units.items() if entry["was"]["active"] not in RUNNING}
         self._restored: Sequence[str] = ()
         self._labels: List[str] = []
         self._users: Set[str] = set()
@@ -91,13 +95,16 @@ class UserServices:
             for verb in each.first:
                 manager(self.host, each.user).do(verb, each.name)
 
-    def begin(self) -> None:
-        """Have users' systemds read their restored files, and start what ran before. Raises StepError."""
-        for user in sorted(self._users):
-            if self._runs(user):
-                manager(self.host, user).reload_manager()
+    def begin(self, *, ending: bool = False) -> None:
+        """Have users' systemds read their restored files, and start what ran before. Raises StepError.
+
+        ending: those that end now; False for the others.
+        """
+        users = [user for user in sorted(self._users) if self._runs(user) and self._ends(user) == ending]
+        for user in users:
+            manager(self.host, user).reload_manager()
         for each in self.work:
-            for verb in each.then:
+            for verb in each.then if each.user in users else ():
                 manager(self.host, each.user).do(verb, each.name)
 
     def linger(self) -> None:
@@ -132,13 +139,20 @@ class UserServices:
             first: List[str] = []
             then: List[str] = []
             if "enabled" in changed:
-                was = changed["enabled"][0] in ENABLED
-                if was != (now.enabled in ENABLED):
-                    (then if was else first).append("enable" if was else "disable")
+                was = changed["enabled"][0]
+                # until the next boot, not at each one
+                less = (now.enabled, was) == ENABLED
+                if less or (now.enabled in ENABLED and was not in ENABLED):
+                    first.append("disable")
+                if less or (was in ENABLED and now.enabled not in ENABLED):
+                    then.append("enable --runtime" if was == "enabled-runtime" else "enable")
             ran = changed.get("running", ("active",))[0] in RUNNING
             own = any(path.endswith("/%s/%s" % (OWN, name)) for path in self._restored)
             if now.running and not ran:
                 first.append("stop")
+            elif self._ends(user):
+                # all of its units end with it
+                pass
             elif ran and not now.running and "running" in changed:
                 then.append("start")
             elif ran and now.running and (own or {"restart", "reload"} & set(changed)):
@@ -148,6 +162,9 @@ class UserServices:
 
     def _runs(self, user: str) -> bool:
         return self.host.accounts.user(user) is not None and runs(self.host, user)
+
+    def _ends(self, user: str) -> bool:
+        return manager_unit(self.host, user) in self._started
 
     def _lingers(self, user: str) -> str:
         return "yes" if self.host.files.exists(LINGER + user) else "no"

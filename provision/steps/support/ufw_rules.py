@@ -150,6 +150,15 @@ def rules(host: "System", family: Family) -> List[Rule]:
     return [rule for rule in found if rule is not None]
 
 
+def comment_words(host: "System", family: Family, rule: Rule) -> List[str]:
+    """Return the words for ufw(8) that give a rule the comment that it has now; [] if it has none."""
+    for line in text_of(host, family.path).splitlines():
+        text = line.partition(" comment=")[2].strip()
+        if text and parsed(line) == rule:
+            return ["comment", bytes.fromhex(text).decode()]
+    return []
+
+
 def verdict(held: Sequence[Rule], opening: Opening, wanted: Sequence[str]) -> Optional[int]:
     """Return the index of the first rule that decides otherwise; len(held) if none decides; None if all is
     well.

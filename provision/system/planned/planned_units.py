@@ -55,8 +55,8 @@ class PlannedUnits(Units):
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         for name in names:
-            if verb in ("mask", "unmask"):
-                self._mask(name, verb == "mask")
+            if verb in ("mask", "mask --runtime", "unmask"):
+                self._mask(name, verb)
                 continue
             if verb in ("enable", "disable"):
                 # systemctl(1): these commands make systemd read all files again
@@ -205,9 +205,9 @@ class PlannedUnits(Units):
 
     # -- effects of actions
 
-    def _mask(self, name: str, masked: bool) -> None:
-        path = "%s/%s" % (self._folders[0], name)
-        if masked:
+    def _mask(self, name: str, verb: str) -> None:
+        path = "%s/%s" % (self._folders[1 if verb.endswith("runtime") else 0], name)
+        if verb != "unmask":
             self._files.link(path, "/dev/null")
         elif self._files.stat(path) is not None:
             self._files.remove(path)
