@@ -71,7 +71,7 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
         case Notice():
             return {"event": "note", "host": event.host, "text": event.text}
         case Attention():
-            return {"event": "attention", "host": event.host, "text": event.text}
+            return {"event": "note", "host": event.host, "text": event.text, "attention": True}
         case Stopping():
             return {"event": "stopping"}
         case FactsKnown():

@@ -9,10 +9,12 @@ from typing import Any
 from report_events import EVENTS, FACTS, summary
 
 from provision.controller.events import (
+    Attention,
     Connecting,
     Event,
     FactsKnown,
     HostDone,
+    Notice,
     Output,
     RoleStarted,
     StepRunning,
@@ -110,3 +112,10 @@ def test_answers() -> None:
 def test_bytes_that_were_no_text_survive() -> None:
     assert written([Output("a", 0, "\udcff", "")])[0]["stdout"] == "\udcff"
     assert written([HostDone("a", 0.1)]) == [{"event": "host", "host": "a", "state": "done", "seconds": 0.1}]
+
+
+def test_what_needs_attention_is_a_note_as_it_was_for_scripts_that_look_for_it() -> None:
+    assert written([Notice("web1", "later"), Attention("web1", "shop is held")]) == [
+        {"event": "note", "host": "web1", "text": "later"},
+        {"event": "note", "host": "web1", "text": "shop is held", "attention": True},
+    ]
