@@ -93,6 +93,7 @@ class Service(Step):
 
     def check(self, host: "System") -> Diff:
         state = self.manager(host).state(self.name)
+        host.ledger.asked(self.key, self._inputs())
         found: List[Change] = []
         if state.load == "not-found" or self._only_a_mask(host, state):
             if not self.running and not self.enabled:

@@ -210,6 +210,31 @@ def test_a_restart_covers_a_reload(host: Host) -> None:
     assert not host.run(Service("nginx", reload_on=[conf("b")], restart_on=[Ref(1, unit.label, False, "v")]))
 
 
+def test_two_roles_with_one_unit_owe_each_other_nothing(host: Host) -> None:
+    mine = Ref(1, "file /etc/nginx/mine.conf", False, "m")
+
+    def both(*, theirs: Ref) -> list[bool]:
+        host.ledger = Ledger(host.home)
+        found = []
+        for service in (nginx(theirs), nginx(mine)):
+            diff = service.check(host)  # type: ignore[arg-type]
+            found.append(bool(diff))
+            if diff:
+                host.ledger.lock()
+                host.ledger.begin()
+                service.apply(host, diff)  # type: ignore[arg-type]
+                host.ledger.begin().end(None, ended="2", changed=[], failed=[])
+                host.ledger.unlock()
+        host.ledger.save()
+        return found
+
+    host.run(nginx(conf("a")))
+    both(theirs=conf("a"))
+    assert both(theirs=conf("a")) == [False, False]
+    both(theirs=conf("b", changed=True))
+    assert both(theirs=conf("b")) == [False, False]
+
+
 def test_another_input_is_a_change(host: Host) -> None:
     host.run(nginx(conf("a")))
     assert host.run(nginx(conf("a"), Ref(2, "file /etc/nginx/more.conf", False, "m")))

@@ -40,6 +40,7 @@ class Ledger(Made):
         self.record: "Optional[Journal]" = None
         self.resumed = 0
         self._notified: Dict[str, Set[int]] = {}
+        self._asked: Dict[str, Dict[str, str]] = {}
         self.contents = FolderContents(home)
         self._read()
 
@@ -139,14 +140,20 @@ class Ledger(Made):
         found: Dict[str, Any] = self.data["units"].get(name, {})
         return found
 
+    def asked(self, name: str, inputs: Dict[str, str]) -> None:
+        """Note the inputs that a step of this run has for a unit. Several roles may have steps for the same one."""
+        self._asked.setdefault(name, {}).update(inputs)
+
     def remember_unit(
         self, name: str, inputs: Dict[str, str], notified: "Sequence[Ref]" = (), renews: bool = False
     ) -> None:
         """Record the inputs that a unit now runs with: label of a step -> fingerprint.
 
+        What other steps of this run have asked about the unit stays: it has read that too.
         notified: those steps, if the unit has just read them.  renews: a reload replaces its processes.
         """
         before = self.unit(name)
+        inputs = {**self._asked.get(name, {}), **inputs}
         if (
             notified
             or before.get("inputs") != inputs
@@ -155,7 +162,7 @@ class Ledger(Made):
         ):
             about = {"renews": True} if renews else {}
             self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run(), **about})
-            self._notified[name] = {ref.id for ref in notified}
+            self._notified.setdefault(name, set()).update(ref.id for ref in notified)
 
     def owe(self, name: str, what: str) -> None:
         """Note that an input of a unit is about to go, which requires a reload (decision D5).
