@@ -103,7 +103,7 @@ def elsewhere(page: str, domain: str, address: str, ca: str) -> list[str]:
     curl = shlex.join(["curl", "--resolve", f"{domain}:{port}:{to}", *trust, page])
     known = ", ".join(sorted(addresses(domain)))
     return [
-        f"{domain} leads to {known or 'no address'}, and not to {address}",
+        f"{domain} {f'resolves to {known}' if known else 'does not resolve'}; the host is {address}",
         f"  Ask the host itself:  {curl}",
         f"  For the browser, a line of this machine's /etc/hosts:  {address} {domain}",
     ]

@@ -136,7 +136,11 @@ class Console(Report):
             text.append(f"  {why}", "dim")
         if self._style.verbose:
             text.append(f"  {event.ms:.0f} ms", "dim")
-        failure = step_failure(event, verbose=self._style.verbose) if event.state == "failed" else ()
+        failure = (
+            step_failure(event, verbose=self._style.verbose, builtin=event.role in self._style.builtin)
+            if event.state == "failed"
+            else ()
+        )
         differences = () if gathered else step_diff(event, self._style)
         self._print(text, differences, failure)
 

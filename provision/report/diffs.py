@@ -10,6 +10,7 @@ from provision.controller.visible import visible
 from provision.report.moved_names import remaining
 from provision.report.reporting import Style, counted
 from provision.report.shown_lines import ShownLine, flat
+from provision.report.undeclared_things import is_prune, removed
 from provision.report.undone_things import is_undo, put_back
 from provision.steps.base import Change
 
@@ -29,6 +30,9 @@ def step_diff(step: StepDone, style: Style) -> Iterator[ShownLine]:
     """Return the lines of a step's changes: of built-in roles and undo in brief, and without what has only moved."""
     if is_undo(step) and not style.verbose:
         own, rest = put_back(step.diff)
+        return chain(own, diff_lines(step.step, rest, style.diff_lines))
+    if is_prune(step) and not style.verbose:
+        own, rest = removed(step.diff)
         return chain(own, diff_lines(step.step, rest, style.diff_lines))
     if style.verbose or style.diff_lines is None:
         return diff_lines(step.step, step.diff, style.diff_lines)
@@ -76,7 +80,7 @@ def in_brief(step: str, changes: Sequence[Change]) -> Iterator[ShownLine]:
         if is_new(change) or len(found) > BRIEF:
             if gone:
                 yield ShownLine(
-                    "hunk", f"~ {flat(change.what)}, {counted(come, 'line')} more and {gone} less"
+                    "hunk", f"~ {flat(change.what)}, {counted(come, 'line')} added, {gone} removed"
                 )
             else:
                 yield ShownLine("add", f"+ {flat(change.what)}, {counted(come, 'line')}")

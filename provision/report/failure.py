@@ -35,6 +35,10 @@ PARTS = {
     "health": "does not answer as it should",
     "release": "could not have its release recorded",
 }
+#: what the agent says of a command that ends with another status than 0
+FAILED = "the command failed"
+#: the target is not found, rather than what a file of the application's imports
+NOT_FOUND = re.compile(r"cannot be imported: (?:ModuleNotFoundError: |\S+: module .* has no attribute )")
 #: parts after which the front may have turned to the new release
 SWITCHED = ("", "release")
 
@@ -61,19 +65,23 @@ def in_brief(text: str) -> str:
     return VERSIONS.sub(r"(from versions: ..., \1)", text)
 
 
-def step_failure(event: StepDone, *, verbose: bool = False) -> Iterator[ShownLine]:
-    """Return the lines about what went wrong in a step. verbose: show what programs said unabridged."""
+def step_failure(event: StepDone, *, verbose: bool = False, builtin: bool = False) -> Iterator[ShownLine]:
+    """Return the lines about what went wrong in a step.
+
+    verbose: show what programs said unabridged.  builtin: it is of a built-in role, whose code is prov's matter.
+    """
     if failed_app(event) and not verbose:
         yield from app_failure(event)
         return
     if event.error is not None:
         yield from lines("message", event.error.message)
-    if event.where:
+    brief = builtin and not verbose
+    if event.where and not brief:
         yield ShownLine("place", event.where)
         if event.line:
             yield from (line.indented("    ") for line in lines("code", event.line))
     if isinstance(event.error, StepError):
-        yield from command(event.error)
+        yield from command(event.error, named=not brief or event.error.message == FAILED)
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")
     if event.error is not None:
@@ -86,23 +94,27 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
     assert error is not None  # it has failed
     if event.about.part not in SWITCHED:
         yield ShownLine(
-            "message", f"What served {event.about.app} before still does; the new release is not in service."
+            "message",
+            f"The new release is not in service. If one served {event.about.app} before, it still does.",
         )
+    title = failed_app(event)
     streams = f"{error.stderr}\n{error.stdout}" if isinstance(error, StepError) else ""
-    by_cause = event.about.part in ("import", "command") and cause_in(streams)
-    if not by_cause and not failed_app(event).endswith(f": {in_brief(flat(error.message))}"):
+    by_cause = event.about.part in ("import", "command") and (cause_in(streams) or error.message == FAILED)
+    if not by_cause and not title.endswith(f": {in_brief(flat(error.message))}"):
         yield from lines("", in_brief(error.message))
     if isinstance(error, StepError):
         for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
             said = list(shown(visible(uncoloured(text))))[-STREAM_LINES:]
             # pip's own line is the message already
             said = [line for line in said if not line or line.removeprefix("ERROR: ") not in error.message]
-            if any(said):
+            if any(said) and not (len(said) == 1 and title.endswith(f": {flat(said[0])}")):
                 yield ShownLine("", f"{name}:")
                 yield from (ShownLine("dim", f"    {line}" if line else "") for line in said)
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")
     yield from hint(error, event.host)
+    if event.about.part == "import" and NOT_FOUND.search(title):
+        yield ShownLine("hint", f"Correct `target` of {event.about.app} in the inventory: module:name.")
     yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
 
 
@@ -117,11 +129,14 @@ def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:
         yield from hint(single, host)
 
 
-def command(error: StepError) -> Iterator[ShownLine]:
-    """Return the lines about a failed command: its exit status and the last lines of both streams."""
-    if error.argv:
+def command(error: StepError, *, named: bool = True) -> Iterator[ShownLine]:
+    """Return the lines about a failed command: its exit status and the last lines of both streams.
+
+    named: with its words and its status.
+    """
+    if error.argv and named:
         yield from lines("", f"command: {shlex.join(error.argv)}")
-    if error.status is not None:
+    if error.status is not None and named:
         yield ShownLine(
             "", f"ended by signal {-error.status}" if error.status < 0 else f"exit status: {error.status}"
         )

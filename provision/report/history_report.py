@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from provision.controller.events import Event, HostDone, PastRun
+from provision.declared.role_folders import BUILTIN, names
 from provision.report.answers import AnswerReport
-from provision.report.diffs import diff_lines
+from provision.report.diffs import diff_lines, in_brief, is_new
 from provision.report.reporting import counted
-from provision.report.shown_lines import flat
+from provision.report.shown_lines import ShownLine, flat
 from provision.steps.base import Change
+
+#: what a run that failed was about, by the step at which it failed
+OF_APPLICATIONS = (
+    (r"command /srv/([\w.-]+)/", "a command of"),
+    (r"venv /srv/([\w.-]+)/", "the packages of"),
+    (r"wait for .* at /run/app-([\w.-]+)/", "the health check of"),
+)
+BUILT_IN = frozenset(names([BUILTIN]))
 
 
 class HistoryShown(AnswerReport):
@@ -43,8 +53,20 @@ class HistoryShown(AnswerReport):
         if "error" in step:
             self._answer(f"      {flat(step['error'])}")
         changes = [Change(*change) for change in step.get("diff", ())]
-        for shown in diff_lines(step["step"], changes, None):
+        for shown in recorded_diff(step, changes):
             self._answer(shown.indented("      ").text)
+
+
+def recorded_diff(step: Mapping[str, Any], changes: Sequence[Change]) -> Iterator[ShownLine]:
+    """Return the lines of a recorded step; new files of built-in roles, whose words are prov's own, are counted."""
+    if step.get("role") not in BUILT_IN or step["step"].startswith("tree "):
+        yield from diff_lines(step["step"], changes, None)
+        return
+    for change in changes:
+        if is_new(change):
+            yield from in_brief(step["step"], [change])
+        else:
+            yield from diff_lines(step["step"], [change], None)
 
 
 def line(run: Mapping[str, Any]) -> str:
@@ -59,7 +81,7 @@ def line(run: Mapping[str, Any]) -> str:
         words.append(f"{run['seconds']:.1f} s")
     words += [flat(run.get("who", "")), flat(run.get("commit", ""))]
     if run.get("failed"):
-        words.append(f"failed at {flat(run['failed'][0])}")
+        words.append(f"failed at {failed_at(flat(run['failed'][0]))}")
     if run.get("undoes"):
         words.append(f"undoes {run['undoes']}")
     if run.get("undone"):
@@ -74,6 +96,14 @@ def what(run: Mapping[str, Any]) -> str:
     if run.get("roles"):
         return f" of {', '.join(map(flat, run['roles']))}"
     return f": {flat(run['changed'][0])}" if len(run["changed"]) == 1 else ""
+
+
+def failed_at(step: str) -> str:
+    """Return a step in the user's words: of an application by its name, without prov's paths."""
+    for pattern, words in OF_APPLICATIONS:
+        if found := re.match(pattern, step):
+            return f"{words} {found[1]}"
+    return step
 
 
 def turn(app: Mapping[str, str]) -> str:

@@ -111,7 +111,9 @@ class PlainReport(Report):
         if not gathered:
             self._block(step_diff(event, self._style))
         if event.state == "failed":
-            self._block(step_failure(event, verbose=self._style.verbose))
+            self._block(
+                step_failure(event, verbose=self._style.verbose, builtin=event.role in self._style.builtin)
+            )
 
     def _shared(self, hosts: Sequence[str]) -> None:
         """Show once what several hosts share."""

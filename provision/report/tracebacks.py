@@ -13,7 +13,9 @@ FRAME = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in .*)?$'
 #: the last line of a traceback
 ENDS = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
 #: where an application's own files are: a release, or a link to one
-OWN = re.compile(r"^/srv/[^/]+/(?:releases/|instances/)?[^/]+/(?!\.(?:venv|prov)/)(?P<path>.+)$")
+OWN = re.compile(
+    r"^/srv/[^/]+/(?:(?:releases|instances)/[^/]+|(?!releases/|instances/|venvs/)[^/]+)/(?!\.(?:venv|prov)/)(?P<path>.+)$"
+)
 #: frames of prov's and of Python's own imports, and of packages such as the server
 NOT_SHOWN = re.compile(r"/\.prov/|^<frozen |/importlib/|/asyncio/")
 PACKAGE = "/site-packages/"
@@ -33,13 +35,16 @@ class Traceback:
         return ": ".join([*own[-1:], self.end])
 
     def lines(self) -> Iterator[str]:
-        """Yield its lines without the frames that are not shown."""
-        yield BEGINS
+        """Yield its lines without the frames that are not shown; only its last one if none is."""
         last = len(self.frames) - 1
+        texts_shown: list[str] = []
         for index, (path, _, texts) in enumerate(self.frames):
             # of packages, what raised the error is of interest
             if not NOT_SHOWN.search(path) and (PACKAGE not in path or index == last):
-                yield from texts
+                texts_shown += texts
+        if texts_shown:
+            yield BEGINS
+            yield from texts_shown
         yield self.end
 
 

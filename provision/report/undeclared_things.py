@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from provision.controller.events import UndeclaredFound
+from provision.controller.events import StepDone, UndeclaredFound
 from provision.report.reporting import counted
-from provision.report.shown_lines import flat
+from provision.report.shown_lines import ShownLine, flat
+from provision.steps.base import Change
 
 #: things by which an application is known to have left, and things that are an application's (roles/app)
 HOME = re.compile(r"(?:folder /srv/|user app-)(?P<app>[\w.-]+)$")
@@ -16,6 +18,10 @@ PARTS = re.compile(
     r"|\w+ (?:/srv/|/var/lib/app-|/run/app-|/etc/prov/(?:tls/)?|/etc/(?:nginx|apache2)/\S*/"
     r"|/etc/systemd/system/(?:app|job)-)(?P<path>[\w.-]+?)(?:[/@_]|\.(?:env|key|crt|conf)$|-ca\.crt$|$)"
 )
+
+
+#: how steps/prune.py calls its step
+PRUNE = "what is no longer declared"
 
 
 class UndeclaredThings:
@@ -54,6 +60,33 @@ def consequence(things: Sequence[UndeclaredFound]) -> str:
         if stay
         else words
     )
+
+
+def is_prune(step: StepDone) -> bool:
+    """Return whether a step removes what is no longer declared."""
+    return not step.role and step.step == PRUNE
+
+
+def removed(changes: Sequence[Change]) -> tuple[list[ShownLine], list[Change]]:
+    """Return a line for each application that goes, and the changes of the rest."""
+    named = [(change, application(thing(change))) for change in changes]
+    gone = {match["app"] for change in changes if (match := HOME.match(thing(change)))}
+    parts = Counter(app for _, app in named if app in gone)
+    lines = [
+        ShownLine("remove", f"- application {flat(app)}, {counted(number, 'change')} (-v shows them)")
+        for app, number in sorted(parts.items())
+    ]
+    return lines, [change for change, app in named if app not in gone]
+
+
+def thing(change: Change) -> str:
+    """Return what a change of prune is about, named as hosts name what is undeclared."""
+    what = change.what.partition(": ")[0]
+    if what in ("user", "group"):
+        return f"{what} {change.before}"
+    if what.startswith("unit file "):
+        return f"file /etc/systemd/system/{what.removeprefix('unit file ')}"
+    return f"folder {what}"
 
 
 def application(what: str) -> str:

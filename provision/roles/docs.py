@@ -71,8 +71,9 @@ def parameters(model: type[Params] | None, prefix: str = "") -> Iterator[Paramet
 
 
 def readable(annotation: str) -> str:
-    """Return a type in terms of YAML: lists are lists, choices are words."""
-    lists = re.sub(r"\b(?:tuple|list|Sequence)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", annotation)
+    """Return a type in terms of YAML: lists are lists, choices are words, and checks of a value are left out."""
+    plain = re.sub(r"\bAnnotated\[(\w+), \w+\((?:[^()]|\([^()]*\))*\)\]", r"\1", annotation)
+    lists = re.sub(r"\b(?:tuple|list|Sequence)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", plain)
     return re.sub(
         r"Literal\[(.*?)\]", lambda choices: choices[1].replace("'", "").replace(", ", " or "), lists
     )

@@ -152,11 +152,12 @@ def turn_back(host: Host) -> None:
         if found:
             serve_recorded(host, known, found)
             switch(host, list(found.values()))
-        for name in found:
-            # a release that was in service for moments is not one to go back to
-            failed_releases.failed_release(host, f"/srv/{name}", failed[name])
         for name, instance in found.items():
-            said = f"{name} went back to release {instance.release.id}, as the run has failed"
+            # a release that was in service for moments is not one to go back to
+            with part_of(host, instance.app):
+                failed_releases.failed_release(host, f"/srv/{name}", failed[name])
+        for name, instance in found.items():
+            said = f"{name} is served by release {instance.release.id}, as before this run"
             host.emit(Notice(host.name, f"{said}; {NEXT.format(host=host.name, app=name)}"))
     except ProvError as problem:
         session.acknowledge()
@@ -174,7 +175,7 @@ def newly_started(host: Host) -> list[tuple[Application, Instance]]:
 
 
 #: what to do after a deploy that has failed
-NEXT = "see prov logs {host} --app {app} --since 10m, mend it, and deploy again"
+NEXT = "see prov logs {host} {app} --since 10m, mend it, and deploy again"
 
 
 def before_run(book: Mapping[str, Any], new: str) -> str:

@@ -257,7 +257,7 @@ def test_another_server_takes_over_without_a_lost_request(served: Served, change
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no module": ({"target": "nowhere:app"}, "No module named 'nowhere'"),
-    "no name": ({"target": "hello:nothing"}, "hello:nothing: there is no such name in it"),
+    "no name": ({"target": "hello:nothing"}, "hello:nothing: module 'hello' has no attribute 'nothing'"),
     "not callable": ({"target": "hello:__doc__"}, "which can't be called"),
     "wsgi as asgi": (
         {"server": "uvicorn", "interface": "asgi"},

@@ -122,7 +122,7 @@ def test_a_deploy_that_fails_after_the_switch_goes_back(busy: Busy) -> None:
         busy.declare("hello")
     assert traffic.lost == {}
     assert current() == before
-    assert any(f"went back to release {before}" in e.get("text", "") for e in failed.events)
+    assert any(f"is served by release {before}" in e.get("text", "") for e in failed.events)
     busy.deploy()
     assert current() != before
 

@@ -47,7 +47,7 @@ def test_a_domain_that_leads_nowhere(
 ) -> None:
     status, out, err = opened(capsys, monkeypatch, "web1", "blog")
     assert (status, err) == (1, "")
-    assert "blog.invalid leads to no address, and not to 127.0.0.1" in out
+    assert "blog.invalid does not resolve; the host is 127.0.0.1" in out
     assert "curl --resolve blog.invalid:443:127.0.0.1 --cacert .prov/ca/ca.crt https://blog.invalid/" in out
     # an only application need not be named, nor one that the host balances
     _, out, _ = opened(capsys, monkeypatch, "web2")

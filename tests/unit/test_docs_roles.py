@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from provision.roles import docs
 from provision.roles import role_model as roles
 
 TOP = Path(__file__).parents[2]
@@ -32,6 +33,11 @@ def generated() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_a_type_is_told_without_the_checks_of_its_values() -> None:
+    assert docs.readable("Annotated[str, AfterValidator(word)]") == "str"
+    assert docs.readable("tuple[Annotated[str, matching('[0-9]{64}', 'a (short) sum')], ...]") == "list of str"
 
 
 def read(name: str) -> str:

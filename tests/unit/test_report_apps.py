@@ -352,7 +352,7 @@ def failed(part: str, message: str, stderr: str) -> list[str]:
 def test_a_release_that_cannot_be_imported_is_told_by_its_line() -> None:
     assert failed("import", "the command failed", IMPORT) == [
         "web1: shop cannot be imported: shop.py:35: SyntaxError: '(' was never closed",
-        "    What served shop before still does; the new release is not in service.",
+        "    The new release is not in service. If one served shop before, it still does.",
         "    stderr:",
         "        Traceback (most recent call last):",
         '          File "/srv/shop/releases/da15adf1172d/shop.py", line 35',
@@ -389,10 +389,55 @@ def test_each_part_is_told_as_a_sentence_about_the_application(part: str) -> Non
 
 
 def test_without_a_traceback_the_last_line_is_the_cause() -> None:
-    lines = failed("import", "the command failed", "shop:app: there is no such name in it\n")
-    assert lines[0] == "web1: shop cannot be imported: shop:app: there is no such name in it"
+    said = "shop:app: module 'shop' has no attribute 'app'"
+    assert failed("import", "the command failed", f"{said}\n") == [
+        f"web1: shop cannot be imported: {said}",
+        "    The new release is not in service. If one served shop before, it still does.",
+        "    Correct `target` of shop in the inventory: module:name.",
+        "    Step: command x (-v shows all of it)",
+    ]
     lines = failed("health", "http://s/ does not answer as it should within 30 s: connection refused", "")
     assert lines[0].endswith("does not answer as it should within 30 s: connection refused")
+
+
+def test_a_module_that_is_not_there_is_the_targets_fault_and_not_at_a_line_of_provs() -> None:
+    behind = IMPORT.partition('  File "/srv/shop/releases/da15adf1172d/shop.py"')[0]
+    lines = failed("import", "the command failed", f"{behind}ModuleNotFoundError: No module named 'shp'")
+    assert lines[0] == "web1: shop cannot be imported: ModuleNotFoundError: No module named 'shp'"
+    assert lines[2:-1] == ["    Correct `target` of shop in the inventory: module:name."]
+    own = failed("import", "the command failed", IMPORT.replace("SyntaxError", "ModuleNotFoundError"))
+    assert not any("target" in line for line in own)
+
+
+def test_a_failure_of_a_built_in_role_is_without_provs_own_code_and_command() -> None:
+    error = StepError("nginx refuses x.conf:1", stderr="[emerg] x", status=1, argv=["unshare", "nginx", "-t"])
+    event = StepDone(
+        "web1", "nginx", "configuration", "failed", error=error, where="nginx.py:7", line="conf = 1"
+    )
+    brief = Style(builtin=frozenset({"nginx"}))
+    assert plain([event], brief)[1:] == ["    nginx refuses x.conf:1", "    stderr:", "        [emerg] x"]
+    whole = plain([event], replace(brief, verbose=True))
+    assert {"    nginx.py:7", "    command: unshare nginx -t"} < set(whole)
+    assert "    nginx.py:7" in plain([event], Style())
+    unknown = replace(event, error=StepError("the command failed", status=1, argv=["nginx", "-t"]))
+    assert plain([unknown], brief)[2:] == ["    command: nginx -t", "    exit status: 1"]
+
+
+def test_what_prune_removes_of_an_application_is_one_line() -> None:
+    names = [
+        "unit file app-api@81aee9666318.service: removed",
+        "/srv/api/releases: removed",
+        "user",
+        "/etc/x: removed",
+    ]
+    whats = ["directory", "directory", "app-api", "file"]
+    diff = [Change(name, what, "") for name, what in zip(names, whats)]
+    event = StepDone("web1", "", "what is no longer declared", "changed", diff=diff)
+    assert plain([event], Style(diff_lines=20))[1:] == [
+        "    - application api, 3 changes (-v shows them)",
+        "    - /etc/x: removed file",
+    ]
+    assert len(plain([event], Style(diff_lines=20, verbose=True))) == 5
 
 
 def test_the_end_of_a_deploy_says_what_is_served_where() -> None:

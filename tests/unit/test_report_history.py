@@ -6,6 +6,8 @@ import io
 import json
 from typing import Any
 
+import pytest
+
 from provision.controller.events import HostDone, PastRun, UndeclaredFound
 from provision.report.history_report import HistoryShown, line
 from provision.report.jsonl import JsonLines
@@ -80,6 +82,29 @@ def test_one_run_with_its_differences() -> None:
     ]
     assert out.splitlines()[-1].startswith("      it")
     assert "\x1b" not in out, "nothing of a host's may steer the terminal"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("command /srv/shop/releases/da15adf/.venv/bin/python /srv/sh...", "a command of shop"),
+        ("venv /srv/shop/venvs/10a792797528", "the packages of shop"),
+        ("wait for http://s/ at /run/app-shop/81aee.sock", "the health check of shop"),
+        ("service nginx", "service nginx"),
+    ],
+)
+def test_a_failed_run_names_the_application_and_no_path_of_provs(step: str, said: str) -> None:
+    out, _ = shown(PastRun("web1", {**RUN, "failed": [step]}))
+    assert f"  failed at {said}  " in out
+
+
+def test_new_files_of_provs_own_are_counted_and_those_of_the_source_are_whole() -> None:
+    new = ["new file", "", "", "--- a\n+++ a\n@@ -0,0 +1,2 @@\n+a\n+b"]
+    names = ("file /srv/shop/x.py", "tree /srv/shop/releases/da15adf")
+    steps = [{"role": "app", "step": name, "state": "changed", "diff": [new]} for name in names]
+    out, _ = shown(PastRun("web1", RUN, steps))
+    assert out.splitlines()[2] == "      + new file, 2 lines"
+    assert out.splitlines()[-2:] == ["      +a", "      +b"]
 
 
 def test_a_host_without_runs() -> None:

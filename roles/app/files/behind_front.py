@@ -28,7 +28,7 @@ def loaded() -> Any:
     try:
         found = functools.reduce(getattr, path.removesuffix("()").split("."), code)
     except AttributeError as error:
-        raise SystemExit(f"{TARGET}: there is no such name in it: {error}") from None
+        raise SystemExit(f"{TARGET}: {error}") from None
     if not callable(found):
         raise SystemExit(f"{TARGET} is {found!r}, which can't be called")
     if path.endswith("()") or makes_one(found):
