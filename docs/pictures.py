@@ -6,12 +6,14 @@ again without a host.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,23 @@ from typing import Any
 from rich.terminal_theme import MONOKAI
 
 from provision.cli.converge import PLAN_DIFF, SHORT_DIFF
-from provision.controller.events import About, Event, HostDone, Notice, Served, StepDone, Summary, Tally
+from provision.controller.events import (
+    About,
+    Event,
+    HostDone,
+    Notice,
+    PastRun,
+    Served,
+    StepDone,
+    Summary,
+    Tally,
+)
 from provision.controller.outcome import StepFailed
 from provision.declared.role_folders import BUILTIN
 from provision.report.console import Console
-from provision.report.reporting import Style
+from provision.report.drift_report import DriftShown
+from provision.report.history_report import HistoryShown
+from provision.report.reporting import Report, Style
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 
@@ -37,6 +51,10 @@ COMMANDS = {
     "one_line_change": ("plan", "web1"),
     "odd_host": ("plan", "web1,web2"),
     "failure": ("deploy", "web1"),
+    "nginx_refuses": ("deploy", "web1"),
+    "port_held": ("deploy", "web1"),
+    "drift": ("drift", "web1"),
+    "history": ("history", "web1"),
 }
 INVENTORY = """\
 all:
@@ -95,12 +113,22 @@ def drawn(name: str) -> str:
             legacy_windows=False,
         )
         terminal.print(f"$ prov {verb} {target}", style="bold")
-        report = Console(style, hosts, sorted({line.get("role", "") for line in said}), terminal)
+        answers = io.StringIO()
+        report: Report
+        match verb:
+            case "drift":
+                report = DriftShown(Style(plan=True, diff_lines=PLAN_DIFF, builtin=builtin), answers, answers)
+            case "history":
+                report = HistoryShown(named=False, out=answers, err=answers)
+            case _:
+                report = Console(style, hosts, sorted({line.get("role", "") for line in said}), terminal)
         for event in events(said):
             report.take(event)
         report.finish(
             Summary({host: Tally(**tally) for host, tally in last["hosts"].items()}, last["seconds"])
         )
+        if answers.getvalue():
+            terminal.print(answers.getvalue(), end="", markup=False)
         return terminal.export_svg(title="prov", theme=MONOKAI, code_format=SVG, unique_id="prov")
 
 
@@ -112,6 +140,10 @@ def events(lines: list[dict[str, Any]]) -> Iterator[Event]:
                 yield step(line)
             case "served":
                 yield Served(**{name: value for name, value in line.items() if name != "event"})
+            case "run":
+                yield PastRun(
+                    line["host"], {n: value for n, value in line.items() if n not in ("event", "host")}
+                )
             case "note":
                 yield Notice(line["host"], line["text"])
             case "host" if line["state"] != "connected":
@@ -146,6 +178,41 @@ def record(name: str, folder: Path) -> None:
     (FOLDER / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
+def record_more_failures(folder: Path) -> None:
+    """Record deploys to a host whose nginx was broken by hand, and whose port is held."""
+    on_host(folder, "echo 'proxy_bufers 8 4k;' > /etc/nginx/conf.d/my.conf")
+    record("nginx_refuses", folder)
+    on_host(folder, "rm /etc/nginx/conf.d/my.conf")
+    deploy(folder)
+    on_host(folder, "systemctl stop nginx")
+    on_host(folder, "systemd-run --quiet --unit old-site python3 -m http.server 80")
+    time.sleep(2)  # until it has the port
+    record("port_held", folder)
+    on_host(folder, "systemctl stop old-site")
+    deploy(folder)
+
+
+def record_looking_back(folder: Path) -> None:
+    """Record what was changed by hand, and what runs have changed."""
+    on_host(
+        folder, "sed -i s/three/by-hand/ /srv/shop/current/shop.py; echo '# by hand' >> /etc/nginx/nginx.conf"
+    )
+    record("drift", folder)
+    deploy(folder)
+    subprocess.run([PROV, "undo", "web1"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    record("history", folder)
+
+
+def on_host(folder: Path, script: str) -> None:
+    """Run a script of a shell on the first host."""
+    subprocess.run([PROV, "run", "web1", "--", "sh", "-c", script], cwd=folder, check=True)
+
+
+def deploy(folder: Path) -> None:
+    """Deploy to the first host."""
+    subprocess.run([PROV, "deploy", "web1"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
 def record_all() -> None:
     """Boot two hosts and record every run."""
     folder = Path(tempfile.mkdtemp())
@@ -168,6 +235,9 @@ def record_all() -> None:
         record("odd_host", folder)
         shop.write_text(f"{SHOP}\n\ndef broken(\n", encoding="utf-8")
         record("failure", folder)
+        shop.write_text(SHOP.replace("one", "three"), encoding="utf-8")
+        record_more_failures(folder)
+        record_looking_back(folder)
     finally:
         subprocess.run([PROV, "lab", "down", "web1", "web2"], check=True)
         shutil.rmtree(folder)

@@ -37,7 +37,9 @@ def generated() -> ModuleType:
 
 def test_a_type_is_told_without_the_checks_of_its_values() -> None:
     assert docs.readable("Annotated[str, AfterValidator(word)]") == "str"
-    assert docs.readable("tuple[Annotated[str, matching('[0-9]{64}', 'a (short) sum')], ...]") == "list of str"
+    assert (
+        docs.readable("tuple[Annotated[str, matching('[0-9]{64}', 'a (short) sum')], ...]") == "list of str"
+    )
 
 
 def read(name: str) -> str:

@@ -10,7 +10,16 @@ from types import ModuleType
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-NAMES = ("failure", "first_deploy", "odd_host", "one_line_change")
+NAMES = (
+    "drift",
+    "failure",
+    "first_deploy",
+    "history",
+    "nginx_refuses",
+    "odd_host",
+    "one_line_change",
+    "port_held",
+)
 
 
 @pytest.fixture(scope="module")
