@@ -21,6 +21,7 @@ from provision.serving.app_parts import part_of
 from provision.serving.instances import Instance, environment_path
 from provision.serving.recorded import RecordedInstance, recorded
 from provision.steps import failed_releases, releases, releases_served
+from provision.steps.configuration import Configuration
 from provision.system.memory.release_book import in_order, newer, person
 from provision.system.shapes import having, mapping
 from provision.values import dataclass
@@ -69,8 +70,11 @@ def earlier_instance(host: Host, app: Application, choice: Choice) -> RecordedIn
     return found
 
 
-def switch(host: Host, instances: Sequence[RecordedInstance]) -> None:
-    """Start recorded instances, turn the front to them, and stop those in service: as a deploy does it."""
+def switch(host: Host, instances: Sequence[RecordedInstance], *, turned: bool = True) -> None:
+    """Start recorded instances, turn the front to them, and stop those in service: as a deploy does it.
+
+    turned: the front may use others; if not, it is left alone, as it may be what fails.
+    """
     session = host.started()
     for instance in instances:
         release, app = instance.release, instance.application
@@ -82,7 +86,7 @@ def switch(host: Host, instances: Sequence[RecordedInstance]) -> None:
             with part_of(host, app):
                 releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
         host.later(lambda r=release: starting.settle(host, r))  # type: ignore[misc]
-    fronts = {instance.app.front for instance in instances}
+    fronts = {instance.app.front for instance in instances} if turned else set()
     try:
         for instance in instances:
             session.role = instance.app.server
@@ -151,7 +155,7 @@ def turn_back(host: Host) -> None:
             failed[app.name] = new.release.id
         if found:
             serve_recorded(host, known, found)
-            switch(host, list(found.values()))
+            switch(host, list(found.values()), turned=has_turned(host))
         for name, instance in found.items():
             # a release that was in service for moments is not one to go back to
             with part_of(host, instance.app):
@@ -162,6 +166,17 @@ def turn_back(host: Host) -> None:
     except ProvError as problem:
         session.acknowledge()
         host.emit(Notice(host.name, f"could not go back to the releases before: {problem.message}"))
+
+
+def has_turned(host: Host) -> bool:
+    """Return whether a front may use a new release: a step of its role has changed something, or has failed. A
+    configuration that its program refuses stays as it was."""
+    fronts = {role.name for role, _ in host.assignment.roles if role.front is not None}
+    return any(
+        each.known_change or (each.error is not None and not isinstance(each.step, Configuration))
+        for each in host.started().outcomes.values()
+        if each.role in fronts
+    )
 
 
 def newly_started(host: Host) -> list[tuple[Application, Instance]]:

@@ -19,7 +19,9 @@ from provision.run.going_back import chosen
 from provision.run.work import Work, or_undo
 from provision.serving.recorded import about, recorded
 from provision.steps.application_logs import time_of
+from provision.steps.configuration import Configuration
 from provision.steps.service_environment import entries_of
+from provision.steps.services import Service
 from provision.steps.support.app_processes import process_of
 from provision.system.memory.release_book import newer
 from provision.system.writers import systemd_environment
@@ -209,6 +211,31 @@ def test_a_failed_deploy_goes_back_only_if_the_front_may_have_turned(
         assert done == called
     going_back.or_go_back(lambda _: None)(host)
     assert done == called
+
+
+@pytest.mark.parametrize(
+    ("role", "step", "state", "turned"),
+    [
+        ("gunicorn", Service("x"), "changed", False),
+        ("nginx", Service("nginx"), "ok", False),
+        ("nginx", Service("nginx"), "skipped", False),
+        ("nginx", Configuration("/etc/nginx", {}, ["nginx", "-t"]), "failed", False),
+        ("nginx", Configuration("/etc/nginx", {}, ["nginx", "-t"]), "changed", True),
+        ("nginx", Service("nginx"), "failed", True),
+    ],
+)
+def test_a_front_whose_configuration_was_refused_is_left_alone(
+    role: str, step: Any, state: str, turned: bool
+) -> None:
+    """Its program refuses the configuration in place as well: going back would fail with it."""
+    error = StepFailed("refused") if state == "failed" else None
+    outcome = SimpleNamespace(role=role, step=step, known_change=state == "changed", error=error)
+    session = SimpleNamespace(outcomes={1: outcome})
+    roles = [
+        (SimpleNamespace(name=name, front=name == "nginx" or None), None) for name in ("gunicorn", "nginx")
+    ]
+    host: Any = SimpleNamespace(assignment=SimpleNamespace(roles=roles), started=lambda: session)
+    assert going_back.has_turned(host) is turned
 
 
 @pytest.mark.parametrize("guard", [going_back.or_go_back, or_undo])
