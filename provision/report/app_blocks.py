@@ -11,7 +11,7 @@ from provision.report import diffs
 from provision.report.causes import causes
 from provision.report.changed_processes import processes
 from provision.report.diffs import folded, unified
-from provision.report.moved_names import is_turning, remaining
+from provision.report.moved_names import is_turning, remaining, turns_too
 from provision.report.reporting import Style, counted
 from provision.report.shared_steps import whom
 from provision.report.shown_lines import ShownLine, flat
@@ -63,6 +63,9 @@ class AppBlocks:
         if known and is_turning(step, turned):
             turned += [step.role] if step.role not in turned else []
             return True
+        if known and turns_too(step) and step.role not in turned:
+            # the block is as on hosts where it only turns; what else it changes is shown beside
+            turned.append(step.role)
         return False
 
     def of(self, hosts: Sequence[str]) -> Iterator[tuple[AppBlock, str]]:

@@ -53,6 +53,11 @@ def is_turning(step: StepDone, before: Iterable[str]) -> bool:
     return all(change.text and without_moved(change) is None for change in step.diff)
 
 
+def turns_too(step: StepDone) -> bool:
+    """Return whether a front turns to other instances by a step that changes other things as well."""
+    return any(only_moved(hunk) for change in step.diff if change.text for hunk in in_hunks(change.text)[1])
+
+
 def remaining(changes: Iterable[Change]) -> Iterator[Change]:
     """Yield the changes without what has only moved."""
     for change in changes:

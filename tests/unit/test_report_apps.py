@@ -306,6 +306,20 @@ def test_what_a_unit_has_besides_its_hash_is_shown() -> None:
     ]
 
 
+def test_the_block_of_an_odd_host_is_that_of_the_others() -> None:
+    """Its front turns as theirs do; what else it changes there is shown beside."""
+    odd = [
+        replace(each, diff=[HASHES._replace(text=HASHES.text + "\n@@ -77,2 +77,1 @@\n-# by hand")])
+        if isinstance(each, StepDone) and each.step.startswith("configuration")
+        else each
+        for each in one_line("web2")
+    ]
+    lines = plain([*one_line("web1"), *odd], Style(plan=True, fleet=True, diff_lines=20))
+    (block,) = [line for line in lines if line.startswith("shop: ")]
+    assert block.endswith(": all 2 hosts")
+    assert lines.count("    -# by hand") == 1
+
+
 def test_a_front_that_gets_other_settings_is_shown() -> None:
     conf = Change("nginx.conf", text=HASHES.text + "\n@@ -9 +9 @@\n-hsts 0\n+hsts 1")
     lines = plain([*one_line()[:5], StepDone("web1", "nginx", "configuration", "changed", diff=[conf])])
