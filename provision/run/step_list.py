@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import field
 from functools import partial
+from types import ModuleType
 from typing import cast
 
 from provision.agent.protocol import Done
@@ -21,6 +22,7 @@ from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
 from provision.errors import LabError, ProvError, StepError
 from provision.inventory import InventoryHost
+from provision.names import suggestion
 from provision.roles.project import Assignment
 from provision.roles.role_host import Host
 from provision.serving.instances import Program, program_for
@@ -155,8 +157,22 @@ def attempt(
             if on_fault is None:
                 raise
             on_fault(error)
+        elif on_fault is not None and names_nothing(error):
+            on_fault(ProvError(masks.hide(misspelt(error)), where=raising_line(error)))
         else:
             into.unknown = masks.hide(reason(error))
+
+
+def names_nothing(error: Exception) -> bool:
+    """Return whether a name is wrong whatever the host answers: one of a module, or one that is defined nowhere."""
+    of_module = isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
+    return of_module or type(error) is NameError
+
+
+def misspelt(error: Exception) -> str:
+    """Return what Python says of a name, with the nearest one of the module."""
+    names = dir(error.obj) if isinstance(error, AttributeError) else ()
+    return f"{error}.{suggestion(getattr(error, 'name', ''), names)}"
 
 
 def reason(error: Exception) -> str:

@@ -35,6 +35,16 @@ ROLE = '''
 
 
     @task
+    def misspelt(c: Host) -> None:
+        files.templat(c, "none.j2", to="/etc/x")
+
+
+    @task
+    def undefined(c: Host) -> None:
+        file(c, "/etc/x", "x")
+
+
+    @task
     def after_it(c: Host) -> None:
         files.file(c, "/etc/z", "x", mode="rwx")
 '''
@@ -95,7 +105,9 @@ def test_every_fault_of_every_host_at_once(faulty: Path) -> None:
         f"{inventory}:11 web4.base.sshd: unknown parameter",
         "roles/faulty/__init__.py:8: File: path must be absolute",
         "roles/faulty/__init__.py:13: there is no template 'none.j2'",
-        "roles/faulty/__init__.py:24: File: mode must be",
+        "roles/faulty/__init__.py:24: module 'provision.steps.files' has no attribute 'templat'. Did you",
+        "roles/faulty/__init__.py:29: name 'file' is not defined",
+        "roles/faulty/__init__.py:34: File: mode must be",
     ]
     assert [each for each in expected if not any(line.startswith(each) for line in lines)] == [], lines
     assert len(lines) == len(expected), lines
