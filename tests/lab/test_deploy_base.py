@@ -46,6 +46,18 @@ def test_a_plan_is_what_the_deploy_does_and_a_second_one_does_nothing(bare: Proj
     assert "passwordauthentication no" in on(NAME, "sshd", "-T")
 
 
+def test_security_updates_come_even_where_an_image_has_switched_their_timers_off(bare: Project) -> None:
+    timers = ("apt-daily.timer", "apt-daily-upgrade.timer")
+    on(NAME, "systemctl", "disable", "--now", *timers)
+    run = prov("deploy", NAME, cwd=bare.folder, status=0)
+    assert [s["step"] for s in run.steps(NAME) if s["state"] == "changed"] == [f"unit {t}" for t in timers]
+    for state in ("is-enabled", "is-active"):
+        on(NAME, "systemctl", state, *timers)
+    asked = on(NAME, "apt-config", "dump", "APT::Periodic::Unattended-Upgrade")
+    assert asked == 'APT::Periodic::Unattended-Upgrade "1";'
+    assert prov("deploy", NAME, cwd=bare.folder, status=0).tally(NAME)["changed"] == 0
+
+
 def test_settings_of_sshd_that_lock_us_out_are_taken_back(bare: Project) -> None:
     body = """
     drop_in = ssh.sshd_drop_in(c, "05-nobody.conf", "AllowUsers nobody\\n")
