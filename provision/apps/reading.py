@@ -14,6 +14,7 @@ from provision.apps.tls_settings import Acme, OwnCertificate, Tls, acme_defaults
 from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
+from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.inventory.validation import validate
 from provision.inventory.yaml_values import revealed, shown
 from provision.sources.manifests import Manifests
@@ -35,6 +36,12 @@ def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
             [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
         )
     problems = Problems()
+    for part in PARTS_OF_APPS:
+        if part in host.located and not isinstance(host.written("apps"), dict):
+            message = "can't be laid over `apps`, which is a template"
+            problems.add(
+                host.error((part,), message, "Write `apps` as a mapping; its values may be templates.")
+            )
     apps: list[Application] = []
     for name, value in settings.items():
         with problems.gathered():
@@ -64,6 +71,11 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
     source, origin = settings.get("source"), host.origin(*path, "source")
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
         settings["source"] = local(host, (*path, "source"), origin, source)
+    asked = host.inventory.refs.get(
+        name, host.inventory.refs.get("") if isinstance(settings["source"], str) else None
+    )
+    if asked is not None:
+        settings["ref"] = asked
     settings["tls"] = tls_of(host, path, settings.get("tls", "private-ca"))
     if isinstance(settings.get("files"), dict):
         settings["files"] = {

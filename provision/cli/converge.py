@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from provision.cli.eager_connection import EagerConnection
@@ -41,13 +42,14 @@ class ConvergeOptions:
     batch: Sequence[str] = ()
     max_failures: str = "0"
     go_back: bool = True
+    releases: Mapping[str, str] = field(default_factory=dict)
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
     eager = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
-    assignments = assigned(scope, order.part, eager.begin)
+    assignments = assigned(scope, order.part, eager.begin, order.releases)
     eager.found_good()
     return execute(order, assignments, plan=plan, pending=eager.pending)
 
@@ -157,7 +159,7 @@ def list_only(order: ConvergeOptions) -> Exit:
     """Show the steps that a deploy would take, as far as they are known without a host."""
     from provision.cli.list_steps import show_steps
 
-    show_steps(assigned(order.scope, order.part), order.out)
+    show_steps(assigned(order.scope, order.part, refs=order.releases), order.out)
     return Exit.DONE
 
 

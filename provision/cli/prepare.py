@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.errors import UsageError
@@ -34,12 +35,16 @@ def select(scope: Scope) -> list[InventoryHost]:
     return hosts
 
 
-def meant(scope: Scope) -> list[InventoryHost]:
+def meant(scope: Scope, refs: Mapping[str, str] | None = None) -> list[InventoryHost]:
     """The hosts of a scope, not checked yet. Raises UsageError, and ConfigErrors for inventories that can't
-    be read."""
+    be read.
+
+    refs: as of `assigned`.
+    """
     from provision.inventory import load
 
-    return load(scope.inventory or None).select(scope.target, scope.limit)
+    inventory = load(scope.inventory or None)
+    return (replace(inventory, refs=refs) if refs else inventory).select(scope.target, scope.limit)
 
 
 def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
@@ -65,15 +70,17 @@ def assigned(
     scope: Scope,
     part: RolePart,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
+    refs: Mapping[str, str] | None = None,
 ) -> list[Assignment]:
     """Return the hosts of a scope with their assignments. Raises ConfigErrors with every error, and UsageError.
 
     begin: called with the hosts as soon as their addresses are known.
+    refs: branches, tags or commits in place of the inventory's, by application; "" for all from git.
     """
     from provision.inventory import Problems
     from provision.inventory.loaded import without_errors
 
-    hosts = meant(scope)
+    hosts = meant(scope, refs)
     problems = Problems()
     sound = without_errors(hosts, problems)
     if len(sound) == len(hosts):
@@ -86,6 +93,10 @@ def assigned(
     with problems.gathered():
         found = resolve([host for host in sound if host.roles], only=part.roles)
     problems.raise_any()
+    if refs:
+        from provision.cli.other_releases import check_releases
+
+        check_releases(refs, found)
     tell_bare([host for host in hosts if not host.roles], of=len(hosts))
     found = [a for a in found if a.roles]
     left = Selection(part.tags, part.skip_tags, part.start_at).of(found)

@@ -32,7 +32,7 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
     from provision.saved.holding import Recorder, code_of
 
     plan_file.check_place(place)
-    assignments = assigned(order.scope, order.part)
+    assignments = assigned(order.scope, order.part, refs=order.releases)
     code, recorder = code_of(assignments), Recorder(assignments)
     made = time.time()
     status = execute(order, assignments, plan=True, on_send=recorder)
@@ -51,6 +51,7 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
         tags=tuple(part.tags),
         skip_tags=tuple(part.skip_tags),
         start_at=part.start_at,
+        releases=dict(order.releases),
     )
     seal = plan_file.Seal.of(recorder.secrets)
     saved = plan_file.SavedPlan(
@@ -85,9 +86,9 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     asked = plan.asked
     part = RolePart(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
     scope = Scope(asked.target, asked.inventory, asked.limit, forks)
-    order = ConvergeOptions(scope, part, out, diff, verbose)
+    order = ConvergeOptions(scope, part, out, diff, verbose, releases=asked.releases)
     check_known(plan)
-    assignments = assigned(order.scope, order.part)
+    assignments = assigned(order.scope, order.part, refs=order.releases)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
     differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +11,7 @@ import click
 from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.durations import seconds_of
 from provision.cli.options import role_options, several_hosts_unless_saved
+from provision.cli.other_releases import release_option
 from provision.cli.prepare import RolePart, Scope, select
 from provision.errors import Exit, UsageError
 from provision.report.formats import Format
@@ -38,6 +39,7 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
 @role_options
+@release_option
 @several_hosts_unless_saved
 @click.option(
     "--plan",
@@ -96,6 +98,7 @@ def deploy(
     scope: Scope,
     out: Format,
     part: RolePart,
+    releases: Mapping[str, str],
     prune: bool,
     list_steps: bool,
     diff: bool | None,
@@ -136,6 +139,7 @@ def deploy(
             batch,
             wait,
             create,
+            releases,
         )
         if any(others) or part != RolePart():
             raise UsageError(
@@ -159,6 +163,7 @@ def deploy(
         max_failures=max_failures,
         # what an undo puts back includes the release
         go_back=not undo_on_failure if go_back is None else go_back,
+        releases=releases,
     )
     if list_steps:
         return list_only(order)

@@ -81,6 +81,7 @@ class Inventory:
     read_from: these and those of their variables: no part of an application's source, as passwords may be in them.
     strict: whether variables that nothing reads are refused.  lookups: those that templates may use on request.
     settings: of ansible.cfg.  hooks: the project's pyproject.toml and its table of hooks; None without one.
+    refs: branches, tags or commits that the command line asks for, by application; "" for all from git.
     """
 
     hosts: Mapping[str, InventoryHost]
@@ -92,6 +93,7 @@ class Inventory:
     lookups: tuple[str, ...] = ()
     settings: AnsibleCfg = AnsibleCfg()
     hooks: tuple[Path, Any] | None = None
+    refs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():
@@ -106,7 +108,12 @@ class Inventory:
     def notices(self) -> list[str]:
         """What users may want to know of the inventory; a run takes each out and says it once."""
         unread = self.settings.unread
-        return [f"prov does not read these settings: {', '.join(unread)}"] if unread else []
+        found = [f"prov does not read these settings: {', '.join(unread)}"] if unread else []
+        if self.refs:
+            found.append(
+                "--release is for this run: the next one without it goes by the inventory's `ref` again"
+            )
+        return found
 
     def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
         """Return the hosts of a TARGET (see docs/inventory.md), in inventory order, each once.

@@ -4,7 +4,8 @@ Source: Ansible, "Understanding variable precedence", the part that concerns inv
 group vars in inventory files; group_vars/all beside the inventory, then in the project; group_vars/* beside
 the inventory, then in the project; host vars in inventory files; host_vars/* beside the inventory, then in
 the project. Within each, groups in the order of graph.memberships. A stronger value replaces the weaker
-one whole (Ansible's hash_behaviour=replace), unless ansible.cfg says merge.
+one whole (Ansible's hash_behaviour=replace), unless ansible.cfg says merge. Then `group_apps` and `host_apps` are laid
+over `apps`, as roles of DebOps have such variables: debops.nginx, "nginx__group_servers".
 """
 
 from __future__ import annotations

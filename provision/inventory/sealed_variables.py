@@ -27,6 +27,9 @@ class SealedVariables:
             return self._found
 
 
+#: parts of `apps`, laid over it in this order: what an environment and a host have otherwise need not be repeated
+PARTS_OF_APPS = ("group_apps", "host_apps")
+
 #: variables from one place, the weaker places first
 Layer = Mapping[str, Located] | SealedVariables
 
@@ -41,6 +44,18 @@ def merged(layers: Sequence[Layer], *, mappings: bool = False) -> Mapping[str, L
     final: dict[str, Located] = {}
     for layer in layers:
         final |= overlaid(final, layer) if mappings else layer  # type: ignore[arg-type]  # no layer is sealed here
+    return with_parts(final)
+
+
+def with_parts(final: dict[str, Located]) -> dict[str, Located]:
+    """Return variables with the parts of `apps` laid over it: mappings in depth, all else whole.
+
+    An `apps` that is not written as a mapping, such as a template, stays as it is.
+    """
+    for name in PARTS_OF_APPS:
+        whole = final.get("apps")
+        if name in final and (whole is None or isinstance(whole.value, dict)):
+            final["apps"] = _merged_value(whole, final[name])
     return final
 
 
@@ -82,7 +97,7 @@ class LaterVariables(Mapping[str, Located]):
             for layer in self._layers:
                 found = layer.open() if isinstance(layer, SealedVariables) else layer
                 opened |= overlaid(opened, found) if self._mappings else found
-            self._final = opened
+            self._final = with_parts(opened)
         return self._final
 
     def __getitem__(self, name: str) -> Located:

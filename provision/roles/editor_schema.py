@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from provision.apps.app_model import App
 from provision.apps.used_services import Use
 from provision.declared.role_folders import names
+from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.roles.docs import declared
 from provision.roles.params import Params
 from provision.roles.role_model import find
@@ -82,6 +83,13 @@ def inventory_schema(folders: Sequence[Path], *, variables_only: bool) -> dict[s
         "apps": {
             "anyOf": [{"type": "object", "additionalProperties": by_model[App, mode]}, TEMPLATE],
             "description": "Applications by their names.",
+        },
+        **{
+            name: {
+                "anyOf": [{"type": "object"}, TEMPLATE],
+                "description": f"Settings of applications that are laid over those of `apps`: {whose}",
+            }
+            for name, whose in zip(PARTS_OF_APPS, ("a group's.", "a host's, over the group's."), strict=True)
         },
     }
     for name, model in roles.items():

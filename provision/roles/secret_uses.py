@@ -13,6 +13,7 @@ from provision.inventory.connection_settings import NAMES
 from provision.inventory.kinds import Kinds
 from provision.inventory.located import Located, dotted
 from provision.inventory.masking import masked
+from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.inventory.template_text import is_template
 from provision.inventory.yaml_values import Encrypted, Reference
 from provision.roles.shown_variables import kinds_of
@@ -109,7 +110,7 @@ class Uses:
         found = []
         if name in NAMES or name.startswith("ansible_"):
             found.append("connection")
-        elif name == "apps":
+        elif name in ("apps", *PARTS_OF_APPS):
             found.append(f"application {path[1]}" if len(path) > 1 else "applications")
         elif name in OF_HOSTS:
             found.append(name)

@@ -9,6 +9,7 @@ from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.kinds import Kinds
 from provision.inventory.masking import masked, secrets_of
+from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.roles.role_model import find
 from provision.secrets import Secret
 
@@ -19,10 +20,11 @@ def kinds_of(host: InventoryHost) -> Kinds:
     Roles that the host does not have are included.
     """
     found: dict[str, Any] = {}
-    if "apps" in host.located:
+    of_apps = {"apps", *PARTS_OF_APPS}.intersection(host.located)
+    if of_apps:
         from provision.apps.app_model import App
 
-        found["apps"] = dict[str, App]
+        found |= dict.fromkeys(of_apps, dict[str, App])
     folders = search_path()
     for name in set(names(folders)).intersection(host.located):
         try:

@@ -15,10 +15,11 @@ from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.connection_settings import NAMES
+from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.names import is_misspelt
 
 #: variables that prov reads, besides those of the connection and of roles
-OF_HOSTS = ("apps", "balance", "ec2", "internal_address", "roles")
+OF_HOSTS = ("apps", *PARTS_OF_APPS, "balance", "ec2", "internal_address", "roles")
 #: bytes of a role's file that are searched for names
 MOST = 1_000_000
 

@@ -76,6 +76,7 @@ class Asked(PlanPart):
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
     start_at: str = ""
+    releases: dict[str, str] = Field(default_factory=dict)
 
 
 class Seal(PlanPart):

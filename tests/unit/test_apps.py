@@ -481,3 +481,47 @@ def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
         "inv.yml:9 web1.apps.shop.user: 'ada' is an account of base.users (inv.yml:7), " + own,
         "inv.yml:10 web1.apps.blog.user: 'deploy' is the user that prov logs in as, " + own,
     ]
+
+
+PARTS = """
+all:
+  vars:
+    apps:
+      shop: {source: src, target: "shop:app", domains: [shop.test], environment: {A: "1", B: "1"}}
+  children:
+    production:
+      vars:
+        group_apps: {shop: {workers: 8, environment: {B: "2"}}}
+      hosts:
+        web1:
+          host_apps: {shop: {workers: 9}, blog: {source: src, target: "b:app", domains: [blog.test]}}
+        web2:
+    staging:
+      hosts: {stage1: }
+"""
+
+
+def test_an_application_is_given_in_parts(tmp_path: Path) -> None:
+    project(tmp_path, {"src/requirements.txt": ""})
+    hosts = inventory(tmp_path, PARTS).hosts
+    found = {name: {app.name: app for app in apps_of(host, Manifests())} for name, host in hosts.items()}
+    assert {name: list(apps) for name, apps in found.items()} == {
+        "web1": ["shop", "blog"],
+        "web2": ["shop"],
+        "stage1": ["shop"],
+    }
+    assert [found[name]["shop"].workers for name in ("web1", "web2")] == [9, 8]
+    assert found["web2"]["shop"].environment == {"A": "1", "B": "2"}
+    assert found["stage1"]["shop"].environment == {"A": "1", "B": "1"}
+
+
+def test_mistakes_in_parts_are_told_where_they_are(tmp_path: Path) -> None:
+    project(tmp_path, {"src/requirements.txt": ""})
+    wrong = inventory(tmp_path, PARTS.replace("workers: 8", "workers: none"))
+    (said,) = errors(lambda: apps_of(wrong.hosts["web2"], Manifests()))
+    assert said.startswith("inv.yml:8 web2.apps.shop.workers: ")
+    template = PARTS.replace("    apps:\n      shop:", "    mine:\n      shop:").replace(
+        "  vars:\n    mine", '  vars:\n    apps: "{{ mine }}"\n    mine'
+    )
+    (said,) = errors(lambda: apps_of(inventory(tmp_path, template).hosts["web2"], Manifests()))
+    assert said == "inv.yml:9 web2.group_apps: can't be laid over `apps`, which is a template"
