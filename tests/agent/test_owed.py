@@ -235,6 +235,21 @@ def test_two_roles_with_one_unit_owe_each_other_nothing(host: Host) -> None:
     assert both(theirs=conf("b")) == [False, False]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_undo_that_has_reloaded_a_unit_leaves_nothing_owed(host: Host, told: bool) -> None:
+    host.run(nginx(conf("a", changed=True)))
+    former = Ledger(host.home).unit("nginx.service")
+    host.run(nginx(conf("b", changed=True)))
+    undo = Ledger(host.home)
+    undo.lock()
+    undo.begin()
+    undo.put_back_unit("nginx.service", former, told=told)
+    undo.begin().end(None, ended="3", changed=["undo"], failed=[])
+    undo.save()
+    undo.unlock()
+    assert bool(host.run(nginx(conf("a")))) is not told
+
+
 def test_another_input_is_a_change(host: Host) -> None:
     host.run(nginx(conf("a")))
     assert host.run(nginx(conf("a"), Ref(2, "file /etc/nginx/more.conf", False, "m")))

@@ -102,6 +102,10 @@ def test_a_rollback_loses_no_request_and_holds_deploys(busy: Busy) -> None:
     busy.deploy()
     assert current() == left
     assert busy.plan().status == 0
+    command(busy, "rollback", NAME)
+    command(busy, "undo", NAME)
+    assert current() == left
+    assert busy.plan().status == 0, "an undo leaves nothing owed"
 
     unknown = command(busy, "rollback", NAME, "hello", "123456", status=1)
     (error,) = [e["error"] for e in unknown.events if e["event"] == "host" and "error" in e]

@@ -83,8 +83,9 @@ class Restoring:
         self.work.answers.put_back()
         load_again(self.host, [place.path for place in self.work.places])
         self.work.kernel.turn()
+        told = {name for name, verb in self._done if verb in STARTING}
         for name, entry in self.work.former.unit_entries.items():
-            self.host.ledger.set_unit(name, entry)
+            self.host.ledger.put_back_unit(name, entry, told=name in told)
 
     def _put_homes(self, places: Sequence[Place]) -> None:
         """Restore paths, and move homes back in between."""

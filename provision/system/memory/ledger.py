@@ -197,6 +197,13 @@ class Ledger(Made):
         """Remove the entry of a unit that is gone."""
         self.set_unit(name, None)
 
+    def put_back_unit(self, name: str, entry: Optional[Dict[str, Any]], *, told: bool) -> None:
+        """Restore a unit's former entry. told: the unit has just read what was put back, so nothing is due."""
+        if entry is not None and told:
+            kept = {what: value for what, value in entry.items() if what != "owes"}
+            entry = {**kept, "at": now(), "run": self._last_run()}
+        self.set_unit(name, entry)
+
     def set_unit(self, name: str, entry: Optional[Dict[str, Any]]) -> None:
         """Set or remove the entry of a unit; the former entry is kept for an undo."""
         before = self.data["units"].pop(name, None)
