@@ -42,6 +42,7 @@ class ConvergeOptions:
     batch: Sequence[str] = ()
     max_failures: str = "0"
     go_back: bool = True
+    bake: float = 0
     releases: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -137,7 +138,7 @@ def builtin_of(roles: Iterable[Role]) -> frozenset[str]:
 
 def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
     """Return the work for each host. Raises UsageError if only some roles are to be pruned."""
-    from provision.run.work import or_tell_owed, or_undo, run_and_prune, run_roles, run_whole
+    from provision.run.work import and_tell_served, or_tell_owed, or_undo, run_and_prune, run_roles, run_whole
 
     whole = order.part == RolePart() and not order.step
     if order.prune and not whole:
@@ -146,6 +147,12 @@ def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
             hint="Leave out --role, --tags, --skip-tags, --start-at and --step.",
         )
     work: Work = run_and_prune if order.prune else run_whole if whole else run_roles
+    if order.bake and not plan:
+        # imported here: few deploys are watched
+        from provision.run.watching import watched
+
+        work = watched(work, order.bake)
+    work = and_tell_served(work)
     if order.go_back and not plan:
         from provision.run.going_back import or_go_back
 

@@ -37,7 +37,7 @@ def refs_of(ctx: click.Context, param: click.Parameter, given: Sequence[str]) ->
     for text in given:
         match = GIVEN.fullmatch(text)
         if not match:
-            raise click.BadParameter(f"{text!r} is no branch, tag or commit, nor APP=REF", ctx, param)
+            raise click.BadParameter(f"{text!r} is not a branch, tag or commit, nor APP=REF", ctx, param)
         app = match["app"] or ""
         if found.setdefault(app, match["ref"]) != match["ref"]:
             raise click.BadParameter(f"{app or 'one application'} can't have two releases", ctx, param)

@@ -16,6 +16,9 @@ from provision.cli.prepare import RolePart, Scope, select
 from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
+#: seconds; that of steps.staying_well, which only deploys that watch import
+LONGEST_WATCH = 3600.0
+
 
 def wave_sizes(ctx: click.Context, param: click.Parameter, given: str) -> tuple[str, ...]:
     """Return the sizes of waves. Raises BadParameter."""
@@ -35,6 +38,14 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
         return check_size(given)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+
+
+def watch_seconds(ctx: click.Context, param: click.Parameter, given: str) -> float:
+    """Return how long new releases are watched. Raises BadParameter."""
+    seconds = seconds_of(ctx, param, given)
+    if seconds > LONGEST_WATCH:
+        raise click.BadParameter("an hour is the longest", ctx, param)
+    return seconds
 
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
@@ -84,6 +95,13 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
     help="Hosts that may fail before the later waves are left out: a number, or a share such as 10%.",
 )
 @click.option(
+    "--bake",
+    default="",
+    metavar="DURATION",
+    callback=watch_seconds,
+    help="Watch new releases that long, 30s or 5m, before a host counts as done and the next wave begins.",
+)
+@click.option(
     "--wait-for-lock",
     "wait",
     default="",
@@ -110,6 +128,7 @@ def deploy(
     force: bool,
     batch: Sequence[str],
     max_failures: str,
+    bake: float,
     wait: float,
     create: bool,
     saved: Path | None,
@@ -137,6 +156,7 @@ def deploy(
             go_back is not None,
             force,
             batch,
+            bake,
             wait,
             create,
             releases,
@@ -161,6 +181,7 @@ def deploy(
         force=force,
         batch=batch,
         max_failures=max_failures,
+        bake=bake,
         # what an undo puts back includes the release
         go_back=not undo_on_failure if go_back is None else go_back,
         releases=releases,

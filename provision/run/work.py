@@ -35,7 +35,6 @@ def run_roles(host: Host) -> None:
         session.wait_for_all()
         if host.planning and allowed:
             tell_refusals(host, allowed)
-        tell_served(host)
     except StepFailed:
         # the agent has started and takes steps
         host.run_on_failure()
@@ -83,6 +82,18 @@ def tell_owed(host: Host) -> None:
             if changed:
                 text = f"{step.unit} has not read what this run changed: {listed(changed)}; the next deploy sees to it"
                 host.emit(Attention(host.name, text))
+
+
+def and_tell_served(work: Work) -> Work:
+    """Return work that, once it is done, says what is served."""
+
+    def work_and_tell(host: Host) -> None:
+        work(host)
+        # after a failed step, other things are served
+        host.started().wait_for_all()
+        tell_served(host)
+
+    return work_and_tell
 
 
 def tell_served(host: Host) -> None:

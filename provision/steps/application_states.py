@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.steps.base import Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.maintenance import closed_apps
-from provision.steps.support.app_processes import bad, health, is_web, shown, units_of
+from provision.steps.support.app_processes import bad, expected, health, is_web, shown, units_of
 from provision.steps.support.served_certificates import faults, on_disk, renewals
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import read_book
@@ -76,9 +76,10 @@ class ApplicationStates(Step):
             found["release"] = current.target.rsplit("/", 1)[-1]
         problems += ["%s is %s" % (each["unit"], each["state"]) for each in processes if bad(each)]
         problems += ["%s has not read its unit file" % each["unit"] for each in processes if each["stale"]]
-        expect = entry.get("about", {}).get("settings", {}).get("expect", ())
         found["health"] = [
-            health(host, app, each["unit"], expect) for each in processes if is_web(app, each["unit"])
+            health(host, app, each["unit"], expected(entry))
+            for each in processes
+            if is_web(app, each["unit"])
         ]
         problems += ["%(url)s: %(said)s" % each for each in found["health"] if each["said"]]
         path, state = dict(self.certificates).get(app, ("", ""))

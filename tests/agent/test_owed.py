@@ -10,6 +10,7 @@ import pytest
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref
 from provision.steps.services import Service
+from provision.steps.support.restoring import paid
 from provision.system.host_files import Stat
 from provision.system.memory.ledger import Ledger
 from provision.system.unit_state import UnitState
@@ -243,7 +244,7 @@ def test_an_undo_that_has_reloaded_a_unit_leaves_nothing_owed(host: Host, told: 
     undo = Ledger(host.home)
     undo.lock()
     undo.begin()
-    undo.put_back_unit("nginx.service", former, told=told)
+    undo.set_unit("nginx.service", paid(undo, former) if told else former)
     undo.begin().end(None, ended="3", changed=["undo"], failed=[])
     undo.save()
     undo.unlock()

@@ -179,7 +179,7 @@ def test_runs_of_odd_names(tmp_path: Path) -> None:
     for name in ("1", "\u00b2", "99999999999999999999", "x", "-1"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert Runs(str(tmp_path)).ids() == [1]
-    assert Ledger(str(tmp_path))._last_run() == 1
+    assert Ledger(str(tmp_path)).last_run() == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"files": 1, "commands": []}', "[" * 100_000])

@@ -1,6 +1,6 @@
 """Ansible's modules and prov's steps side by side: the same changes, the same hosts afterwards.
 
-Here on one Debian, for the modules that ansible-core has; tests/prove/test_ansible.py has all of them.
+Here a sample, on one Debian, of the modules that ansible-core has; tests/prove/test_ansible.py has all of them.
 docs/ansible.md lists what differs.
 """
 
@@ -16,7 +16,8 @@ from helpers.hosts import Hosts
 
 pytestmark = pytest.mark.lab
 
-ROWS = [row for row in rows() if row.of_core and row.host == "main"]
+#: Ansible takes five minutes for all of them
+ROWS = [row for row in rows() if row.of_core and row.host == "main"][::6]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,20 @@ def install(c: Host) -> None:
     command.command(c, ["false"], creates="/none")
 '''
 
+#: what falls ill seconds after it has started, and serves its page all the same
+SICK = """
+
+import time
+
+BORN = time.monotonic()
+
+
+@app.before_request
+def fall_ill():
+    if request.path == "/healthz" and time.monotonic() > BORN + 5:
+        return "ill", 500
+"""
+
 
 @pytest.fixture(scope="module")
 def busy(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Busy:
@@ -129,6 +143,30 @@ def test_a_deploy_that_fails_after_the_switch_goes_back(busy: Busy) -> None:
     assert any(f"is served by release {before}" in e.get("text", "") for e in failed.events)
     busy.deploy()
     assert current() != before
+
+
+def test_a_release_that_does_not_stay_well_goes_back(busy: Busy) -> None:
+    code = busy.project.folder / "flask_hello/hello.py"
+    before, well = current(), code.read_text()
+    code.write_text(well + SICK)
+    try:
+        with busy.traffic() as traffic:
+            failed = busy.deploy("--bake", "20s", status=1)
+    finally:
+        code.write_text(well)
+    assert traffic.lost == {}
+    assert current() == before
+    (watched,) = [s for s in failed.steps(NAME) if s["state"] == "failed"]
+    assert watched["step"] == "hello stays well for 20 s"
+    assert "does not answer its health path: status 500" in watched["error"]["message"]
+    assert not [e for e in failed.events if e["event"] == "served"]
+    busy.edit()
+    with busy.traffic() as traffic:
+        (step,) = [s for s in busy.deploy("--bake", "3s").steps(NAME) if "stays well" in s["step"]]
+    assert step["state"] == "ok" and " requests answered, 0 of them with 500" in step["why"]
+    assert traffic.lost == {}
+    assert current() != before
+    assert not [s for s in busy.deploy("--bake", "3s").steps(NAME) if "stays well" in s["step"]]
 
 
 def test_status_and_logs_and_processes(busy: Busy) -> None:

@@ -122,7 +122,8 @@ OTHERS: list[tuple[str, str, str]] = [
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
     ("files.watched", "agent/test_cases.py::test_case", "it changes nothing"),
     (
-        "application_logs.log_lines application_states.application_states process_control.processes_controlled",
+        "application_logs.log_lines application_states.application_states staying_well.stays_well"
+        " process_control.processes_controlled",
         "lab/test_traffic.py::test_status_and_logs_and_processes",
         "they read, or ask systemd",
     ),

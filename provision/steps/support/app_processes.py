@@ -38,6 +38,12 @@ def is_web(app: str, unit: str) -> bool:
     return unit.startswith("app-%s@" % app) and unit.endswith(".service")
 
 
+def expected(entry: "Mapping[str, Any]") -> Sequence[int]:
+    """Return the statuses that count as healthy for an instance; () for the usual ones. entry: its record."""
+    found: Sequence[int] = entry.get("about", {}).get("settings", {}).get("expect", ())
+    return found
+
+
 def health(host: "System", app: str, unit: str, expect: Sequence[int]) -> Dict[str, Any]:
     """Ask a web process for its health path on its own socket, as a deploy does.
 

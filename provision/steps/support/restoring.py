@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence, Set, Tuple
 
 from provision.steps.support import server_settings
 from provision.steps.support.process_ends import await_ends
@@ -21,12 +21,14 @@ from provision.steps.support.ufw_rules import load_again
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.front_reload import DRAIN, await_quiet, renew
+from provision.system.memory.ledger import now
 from provision.system.paths import ACL, trusted
 from provision.system.states import CAPABILITY, attributes_of, names_below
 from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:
     from provision.system.host import System
+    from provision.system.memory.ledger import Ledger
 
 PASSWD_LOCK = "/etc/.pwd.lock"
 #: files that systemd reads on a daemon-reload; journald.conf.d and the like are not among them
@@ -83,9 +85,9 @@ class Restoring:
         self.work.answers.put_back()
         load_again(self.host, [place.path for place in self.work.places])
         self.work.kernel.turn()
-        told = {name for name, verb in self._done if verb in STARTING}
+        started = {name for name, verb in self._done if verb in STARTING}
         for name, entry in self.work.former.unit_entries.items():
-            self.host.ledger.put_back_unit(name, entry, told=name in told)
+            self.host.ledger.set_unit(name, paid(self.host.ledger, entry) if name in started else entry)
 
     def _put_homes(self, places: Sequence[Place]) -> None:
         """Restore paths, and move homes back in between."""
@@ -261,3 +263,11 @@ def accounts_locked(host: "System") -> Iterator[None]:
     with open(PASSWD_LOCK, "r+b") as f:
         fcntl.lockf(f, fcntl.LOCK_EX)
         yield
+
+
+def paid(ledger: "Ledger", entry: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """Return a unit's former entry for one that has just read what was put back: nothing is due."""
+    if entry is None:
+        return None
+    without = {what: value for what, value in entry.items() if what != "owes"}
+    return {**without, "at": now(), "run": ledger.last_run()}

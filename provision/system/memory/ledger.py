@@ -161,7 +161,7 @@ class Ledger(Made):
             or "owes" in before
         ):
             about = {"renews": True} if renews else {}
-            self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run(), **about})
+            self.set_unit(name, {"inputs": inputs, "at": now(), "run": self.last_run(), **about})
             self._notified.setdefault(name, set()).update(ref.id for ref in notified)
 
     def owe(self, name: str, what: str) -> None:
@@ -182,12 +182,12 @@ class Ledger(Made):
         """
         if ref.changed and ref.id not in self._notified.get(name, ()):
             return True
-        return self.may_have_changed(ref.label, since=self.unit(name).get("run", self._last_run()))
+        return self.may_have_changed(ref.label, since=self.unit(name).get("run", self.last_run()))
 
     def seen(self, name: str) -> None:
         """Note that earlier runs require no reload of the unit, so that they need not be checked again."""
         if name in self.data["units"] and self.record is None:
-            self.data["units"][name]["run"] = self._last_run()
+            self.data["units"][name]["run"] = self.last_run()
 
     def since(self, name: str) -> str:
         """Return when a unit was last started or reloaded, as a text that a plan and its deploy share."""
@@ -196,13 +196,6 @@ class Ledger(Made):
     def forget_unit(self, name: str) -> None:
         """Remove the entry of a unit that is gone."""
         self.set_unit(name, None)
-
-    def put_back_unit(self, name: str, entry: Optional[Dict[str, Any]], *, told: bool) -> None:
-        """Restore a unit's former entry. told: the unit has just read what was put back, so nothing is due."""
-        if entry is not None and told:
-            kept = {what: value for what, value in entry.items() if what != "owes"}
-            entry = {**kept, "at": now(), "run": self._last_run()}
-        self.set_unit(name, entry)
 
     def set_unit(self, name: str, entry: Optional[Dict[str, Any]]) -> None:
         """Set or remove the entry of a unit; the former entry is kept for an undo."""
@@ -224,7 +217,7 @@ class Ledger(Made):
 
     def _recover(self) -> None:
         """Take in what the last runs made and which units they reloaded, if they were killed unsaved."""
-        last = self._last_run()
+        last = self.last_run()
         # most runs were not killed, and this spares compiling the modules
         if not last or self._saved_by(last):
             return
@@ -278,7 +271,7 @@ class Ledger(Made):
             self.record = Journal(self.home, about, self.whole, self.resumed, self.has_made)
         return self.record
 
-    def _last_run(self) -> int:
+    def last_run(self) -> int:
         """Return the number of this run, or of the last one that changed something."""
         if self.record is not None:
             return self.record.id
@@ -293,7 +286,7 @@ class Ledger(Made):
 
         since: the number of a run; only later ones count.
         """
-        if self._last_run() <= since:
+        if self.last_run() <= since:
             return False
         from provision.system.memory.past_runs import Runs  # shipped
 
