@@ -47,3 +47,24 @@ g adm2 -
 )
 def test_what_scripts_add(kind: str, name: str, added: bool) -> None:
     assert Scripts(REDIS + OTHERS).adds(kind, name) is added
+
+
+#: of dh_installsystemd: as it is, and with --no-enable, as nftables and rsync have it
+ENABLED = """
+	deb-systemd-helper unmask 'nginx.service' >/dev/null || true
+	if deb-systemd-helper --quiet was-enabled 'nginx.service'; then
+		deb-systemd-helper enable 'nginx.service' >/dev/null || true
+"""
+LEFT = """
+	if deb-systemd-helper debian-installed 'nftables.service'; then
+		deb-systemd-helper unmask 'nftables.service' >/dev/null || true
+		if deb-systemd-helper --quiet was-enabled 'nftables.service'; then
+			deb-systemd-helper enable 'nftables.service' >/dev/null || true
+"""
+
+
+def test_units_that_are_left_to_the_administrator_are_not_foreseen_as_enabled() -> None:
+    scripts = Scripts(ENABLED + LEFT)
+    assert scripts.enable("nginx.service")
+    assert not scripts.enable("nftables.service")
+    assert not scripts.enable("other.service")

@@ -23,9 +23,15 @@ class Scripts(NamedTuple):
     text: str
 
     def enable(self, unit: str) -> bool:
-        """Return whether the scripts enable a unit."""
-        found = re.search(r"deb-systemd-helper.*(enable|was-enabled) '?%s'?" % re.escape(unit), self.text)
-        return found is not None
+        """Return whether the scripts enable a unit.
+
+        Those of packages that leave it to the administrator (dh_installsystemd --no-enable) only do so if an earlier
+        version of the package was installed.
+        """
+        name = "'?%s'?" % re.escape(unit)
+        if re.search("deb-systemd-helper debian-installed " + name, self.text):
+            return False
+        return re.search("deb-systemd-helper.*(enable|was-enabled) " + name, self.text) is not None
 
     def start(self) -> List[str]:
         """Return the units that the scripts start, if they are enabled."""
