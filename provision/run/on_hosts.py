@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,6 +31,7 @@ from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.roles.project import Assignment
 from provision.roles.reach import PendingConnection
 from provision.roles.role_host import Host
+from provision.run.mistakes import as_error
 from provision.run.work import Work, run_roles
 from provision.steps.base import Change
 
@@ -194,8 +194,7 @@ class Run:
             error = problem
         except Exception as bug:
             # a mistake in a role, or in prov: this host's run ends, the others continue
-            shown = "".join(traceback.format_exception(bug)[-3:])
-            error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
+            error = as_error(bug)
         self._shared_work.ended(name, failed=error is not None or not recovered)
         if error is not None:
             error.hide(masks.hide)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from provision import lab
 from provision.controller.event_queue import EventQueue
 from provision.errors import Exit, ProvError, UsageError
+from provision.run.mistakes import as_error
 from provision.testing import results
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
 from provision.testing.trial_stages import Stages, TrialOptions, timed
@@ -74,8 +74,7 @@ class Trials:
                 passed = self._all_stages(stages)
             except Exception as error:
                 # a bug in prov: the other trials continue
-                shown = "".join(traceback.format_exception(error)[-3:])
-                bug = ProvError(f"{type(error).__name__}: {error}", hint=shown)
+                bug = as_error(error)
             self._end(stages, passed, began, bug)
 
     def _all_stages(self, stages: Stages) -> bool:
