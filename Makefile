@@ -112,8 +112,8 @@ vagrant-test: $(STAMP)
 	$(call NEED,vagrant)
 	$(AS_ROOT) $(PYTEST) tests/vagrant
 
-# `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo; `make check` before it, for the user
-# `unit` as well, or what GOALS says: `agent-test`, `lab-test`
+# `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo; for the user `make check unit` before
+# it, or what GOALS says: `agent-test`, `lab-test`
 # The host has make, git and certificates.
 GOALS ?= check unit
 fresh: $(STAMP)
@@ -136,10 +136,12 @@ RACES ?= 1000
 # pasts of a host that are drawn for each step (tests/unit/test_steps_past.py lists the tests)
 DRAWS ?= 200
 DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_databases.py tests/lab/test_packages.py
-PROOFS ?= tests/prove $(DRAWN) tests/agent/test_users_races.py
+# of these, `make test` runs a sample
+SAMPLED ?= tests/lab/test_exactness.py tests/lab/test_postgres.py tests/lab/test_servers.py
+PROOFS ?= tests/prove $(DRAWN) $(SAMPLED) tests/agent/test_users_races.py
 prove: $(STAMP) $(ANSIBLE)/.installed
 	$(call NEED,prove)
-	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) \
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) WHOLE=1 \
 		$(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less

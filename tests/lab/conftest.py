@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +19,32 @@ class ByHosts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     at what a journey has left."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        text = (self.config.rootpath / file).read_text(encoding="utf-8")
-        return "journeys" if "from helpers.journeys import" in text else file
+        return together(self.config, nodeid)
+
+
+def together(config: pytest.Config, nodeid: str) -> str:
+    """Return the name of the tests that one process runs, of which a test is one."""
+    file = nodeid.split("::")[0]
+    text = (config.rootpath / file).read_text(encoding="utf-8")
+    return "journeys" if "from helpers.journeys import" in text else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
     return ByHosts(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files whose few tests take minutes each, then go by the number of tests: what begins last, one
+    process runs alone."""
+    if config.option.dist == "no":
+        return
+    groups = {item.nodeid: together(config, item.nodeid) for item in items}
+    many = Counter(groups.values())
+    slow = {groups[item.nodeid] for item in items if item.get_closest_marker("minutes")}
+    items.sort(
+        key=lambda item: (groups[item.nodeid] not in slow, -many[groups[item.nodeid]], groups[item.nodeid])
+    )
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parents[1] / "ec2_images.json"
 moto_instances = importlib.import_module("moto.ec2.models.instances")
 interfaces = importlib.import_module("moto.ec2.models.elastic_network_interfaces")
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 NAME = "t-ec2"
 REGION = "eu-central-1"
 #: the archive, the network and the locale of the lab's image stay; no other datasource is looked for

@@ -9,7 +9,7 @@ import pytest
 from helpers.hosts import Hosts
 from helpers.interruption import SECOND, Cut, Interrupting
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 HOST = "t-cut"
 CUTS = (

@@ -19,7 +19,7 @@ from helpers.projects import Project, by_address
 
 from provision import lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-shells"
 #: seconds in which a login that does not work is told: five, and those that the login itself takes where seven at once

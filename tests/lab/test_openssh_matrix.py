@@ -23,7 +23,7 @@ from helpers.projects import Project
 
 from provision import lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-ssh"
 OTHER_PORT, KEYS_PORT = 2222, 2223

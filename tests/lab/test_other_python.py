@@ -10,7 +10,7 @@ from helpers.hosts import Hosts, Kind, on
 from helpers.projects import HELLO, Project
 from helpers.web import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-other"
 #: the Python of Debian 12 on Debian 13. Its package for venv goes with the old distutils, so what is in it is unpacked

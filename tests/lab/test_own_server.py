@@ -12,7 +12,7 @@ from helpers.projects import EXAMPLES
 from helpers.units import exposures, sockets
 from helpers.web import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "own1"
 #: one after the other on one host: the example as it is, another front, then a server and a front of the project's own

@@ -1,4 +1,5 @@
-"""Steps of PostgreSQL on servers that are bare, and on servers with a past: 15 on Debian 12, 17 on Debian 13."""
+"""Steps of PostgreSQL on servers that are bare, and on servers with a past: 17 on Debian 13, and with
+`make prove` 15 on Debian 12."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.databases import sql
 from helpers.hosts import Hosts, Kind, on
+from helpers.samples import sample
 from helpers.stepping import exact
 
 from provision.lab import openssh
@@ -35,7 +37,7 @@ from provision.steps.postgres import (
 from provision.steps.support.psql import scram
 from provision.steps.undo import Undo
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 VERSIONS = {"t-pg15": "debian-12", "t-pg17": "debian-13"}
 PASSWORD = "it's \\ ge'heim"
 ODD = 'Ab "c" \\ d\'e $f'
@@ -55,7 +57,7 @@ grant select, insert on orders to reader; alter table orders owner to owns;
 """
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=sample([*VERSIONS][::-1], 2))
 def host(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

@@ -7,7 +7,7 @@ from helpers.cli import Run, prov
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 NAME = "t-reboot"
 UNIT = "[Service]\\nExecStart=/bin/sleep 1000\\n[Install]\\nWantedBy=multi-user.target\\n"
 HEAD = "from provision.steps import reboot"

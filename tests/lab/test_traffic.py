@@ -14,7 +14,7 @@ from helpers.cli import Run, finish, prov, start
 from helpers.hosts import Hosts, on
 from helpers.traffic import Busy
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-busy"
 FAILS = '''"""Fails."""

@@ -12,7 +12,7 @@ from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 from helpers.web import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 WEB, BASE = "t-uses", "t-used"
 #: of the server on BASE

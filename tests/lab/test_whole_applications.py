@@ -12,7 +12,7 @@ from helpers.hosts import Hosts, on
 from helpers.projects import Project
 from helpers.web import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-parts"
 SHOP = """
