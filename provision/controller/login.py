@@ -138,6 +138,8 @@ class Starter:
                 if given:
                     raise self._give_up(WRONG_PASSWORD.error())
                 channel.err.clear()
+                # sudo asks, so the login runs its command; checking a password may take longer than a probe waits
+                self._probed = True
                 channel.send(self._known_password().reveal().encode() + b"\n")
                 given = True
             elif EXPIRED.search(self._said()):

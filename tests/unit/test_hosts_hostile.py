@@ -235,6 +235,40 @@ class Sudo(Liar):
             self._says = iter([b"", MARKER + frames(HELLO, BYE)])
 
 
+class SlowSudo(Sudo):
+    """A sudo that takes its time to judge a password, as with a directory on another host."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(command, "")
+        self.judges_until = 0.0
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        if data == b"right\n":
+            self.judges_until = time.monotonic() + 1.0
+
+    def wait(self, timeout: float) -> bool:
+        if time.monotonic() < self.judges_until:
+            time.sleep(0.02)
+            return False
+        return super().wait(timeout)
+
+
+@pytest.mark.trust("7", "login-shells")
+def test_a_password_that_is_judged_slowly_is_not_taken_for_start_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(login, "PROBE_AFTER", 0.1)
+
+    def open_channel(command: str) -> Liar:
+        if "PROV-SUDO-PASSWORD:" in command:
+            return SlowSudo(command)
+        return Liar([], err=[b"PROV:probe\n" if "probe" in command else b"sudo: no\n"], greets=False)
+
+    asks = login.Login(sudo=True, password=Secret("right"))
+    assert Session("h", open_channel, asks, RunOptions(plan=True, who="")).facts.cpus == 1
+
+
 FOREIGN = [
     "sudo: Ein Passwort ist notwendig\n",
     "sudo-rs: interactive authentication is required\n",
