@@ -189,7 +189,7 @@ ELSEWHERE = {
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
-        "ApplicationStates", "CertificateStates", "LogLines", "ProcessesControlled",
+        "ApplicationStates", "CertificateStates", "LogLines", "ProcessesControlled", "StaysWell",
         "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
