@@ -254,7 +254,6 @@ class SlowSudo(Sudo):
         return super().wait(timeout)
 
 
-@pytest.mark.trust("7", "login-shells")
 def test_a_password_that_is_judged_slowly_is_not_taken_for_start_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
