@@ -71,11 +71,9 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
     source, origin = settings.get("source"), host.origin(*path, "source")
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
         settings["source"] = local(host, (*path, "source"), origin, source)
-    asked = host.inventory.refs.get(
-        name, host.inventory.refs.get("") if isinstance(settings["source"], str) else None
-    )
-    if asked is not None:
-        settings["ref"] = asked
+    refs = host.inventory.refs
+    if name in refs or ("" in refs and isinstance(settings.get("source"), str)):
+        settings["ref"] = refs[name if name in refs else ""]
     settings["tls"] = tls_of(host, path, settings.get("tls", "private-ca"))
     if isinstance(settings.get("files"), dict):
         settings["files"] = {

@@ -9,6 +9,7 @@ from provision.errors import StepError
 from provision.steps.application_logs import tail
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, listed, step, wanted
 from provision.steps.support.app_processes import bad, expected, health, is_web, shown, units_of
+from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import read_book
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 #: seconds between two looks, and at most for all
 PAUSE, LONGEST = 2.0, 3600.0
-#: so many answers of 500 and more, if they are more than this share of all, mean that an application is not well
+#: an application is not well after this many answers of 500 or more, if they exceed this share of all answers
 FEWEST, SHARE = 3, 0.05
 #: lines of a log that are read for one look
 MOST_LINES = 20_000
@@ -63,11 +64,12 @@ class StaysWell(Step):
         if host.planned:
             return Diff.none("looked at only in a deploy")
         answers = FrontAnswers(host, self.logs, {name for names in self.apps.values() for name in names})
+        expect = {app: self._expected(host, app) for app in self.apps}
         end = time.monotonic() + self.seconds
         first: Dict[str, int] = {}
         before: List[Tuple[str, str]] = []
         while True:
-            found, restarts = self._look(host)
+            found, restarts = self._look(host, expect)
             for unit, count in restarts.items():
                 if count > first.setdefault(unit, count):
                     self._fail(host, unit, "was restarted")
@@ -85,19 +87,27 @@ class StaysWell(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("looking changes nothing")
 
-    def _look(self, host: "System") -> Tuple[List[Tuple[str, str]], Dict[str, int]]:
+    def _expected(self, host: "System", app: str) -> Sequence[int]:
+        """Return the statuses that count as healthy for what an application has in service."""
+        try:
+            book = read_book(host, "/srv/" + app)
+        except Damaged as error:
+            raise StepError(str(error)) from None
+        return expected(book["instances"].get(book["live"], {}))
+
+    def _look(
+        self, host: "System", expect: Mapping[str, Sequence[int]]
+    ) -> Tuple[List[Tuple[str, str]], Dict[str, int]]:
         """Return what is wrong, as unit and words, and how often each unit has been restarted."""
         found, restarts = [], {}
         for app in self.apps:
-            book = read_book(host, "/srv/" + app)
-            entry = book["instances"].get(book["live"], {})
             states = shown(host, units_of(host, app))
             for unit, state in states.items():
                 restarts[unit] = state["restarts"]
                 if bad(state):
                     found.append((unit, "is %s" % state["state"]))
                 elif is_web(app, unit):
-                    said = health(host, app, unit, expected(entry))["said"]
+                    said = health(host, app, unit, expect[app])["said"]
                     if said:
                         found.append((unit, "does not answer its health path: %s" % said))
         return found, restarts

@@ -483,6 +483,12 @@ def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
     ]
 
 
+def test_an_application_without_a_source_is_refused(tmp_path: Path) -> None:
+    lines = 'apps:\n  shop: {target: "shop:app", domains: [shop.test]}'
+    (said,) = errors(lambda: apps_of(host(tmp_path, lines), Manifests()))
+    assert said == "inv.yml:5 web1.apps.shop.source: is required"
+
+
 PARTS = """
 all:
   vars:
