@@ -67,7 +67,7 @@ picture: $(STAMP)
 
 # docs/pictures/*, what runs on two lab hosts show
 pictures: $(STAMP)
-	$(AS_ROOT) $(VENV)/bin/python docs/pictures.py record
+	$(AS_ROOT) $(VENV)/bin/python docs/recorded_pictures.py record
 
 # lint, types, and texts that read translated
 check: $(STAMP)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pyte
 from pyte.screens import Char
+from recorded_pictures import SVG
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -42,24 +43,7 @@ lab:
           static: {{/static/: static}}
           health: /healthz
 """
-#: rich's own, without the fonts that it would load from the network
-SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
-<title>prov plan, deploy, and deploy again</title>
-<style>
-.{unique_id}-matrix {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }}
-.{unique_id}-matrix {{ font-size: {char_height}px; line-height: {line_height}px; }}
-{styles}
-</style>
-<defs><clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/></clipPath>
-{lines}</defs>
-{chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-{backgrounds}
-<g class="{unique_id}-matrix">
-{matrix}
-</g></g></svg>
-"""
+FRAME = SVG.replace("<style>", "<title>prov plan, deploy, and deploy again</title>\n<style>", 1)
 
 
 def ran(folder: Path, *words: str) -> Text:
@@ -136,7 +120,7 @@ def main() -> None:
             record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor"
         )
         console.print(Text("\n").join(shown), end="")
-        console.save_svg(str(PICTURE), title="prov", theme=MONOKAI, code_format=SVG, unique_id="prov")
+        console.save_svg(str(PICTURE), title="prov", theme=MONOKAI, code_format=FRAME, unique_id="prov")
 
 
 if __name__ == "__main__":

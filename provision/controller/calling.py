@@ -21,7 +21,7 @@ def calling_line() -> tuple[str, str]:
     """
     frame = calling_frame()
     path = frame.f_code.co_filename
-    if path.startswith(STANDARD_LIBRARY) or _is_ours(path):
+    if path.startswith(STANDARD_LIBRARY) or is_ours(path):
         return "", ""
     return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
 
@@ -33,7 +33,7 @@ def raising_line(error: BaseException) -> str:
     found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         path = frame.f_code.co_filename
-        if not path.startswith(STANDARD_LIBRARY) and not _is_ours(path):
+        if not path.startswith(STANDARD_LIBRARY) and not is_ours(path):
             found = f"{shown_path(path)}:{line}"
     return found
 
@@ -46,7 +46,7 @@ def calling_path() -> Path:
 def calling_frame() -> types.FrameType:
     """Return the frame of the innermost caller outside prov's own modules."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
         if frame.f_code.co_filename.startswith(COMMANDS):
             # prov is called by click here, not by a role
             return frame
@@ -54,7 +54,8 @@ def calling_frame() -> types.FrameType:
     return frame
 
 
-def _is_ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
+    """Return whether a file is one of prov's own modules; built-in roles are not among them."""
     return path.startswith(OURS) and not path.startswith(BUILTIN_ROLES)
 
 

@@ -243,7 +243,7 @@ def loader_for(file: Path) -> Loader:
 
 
 def refuse_pem(file: Path) -> None:
-    """Raise ConfigError if a file is a certificate or a key, each line of which would be a mistake of its own."""
+    """Raise ConfigError if a file is a certificate or a key: a loader would report a mistake in each line."""
     try:
         with file.open("rb") as f:
             pem = PEM.match(f.read(100))

@@ -19,7 +19,7 @@ UNDO = re.compile(r"undo (?:the last run|this run|run \d+)")
 OWN = re.compile(r"/srv/(?P<home>[\w.-]+)/(?:current|releases\.json)|unit (?:app|job)-(?P<unit>[\w.-]+?)[@_]")
 #: copies that programs keep of account files for themselves (passwd(5))
 SPARE = re.compile(r"/etc/g?(?:passwd|shadow|group|subuid|subgid)-")
-#: what an undo says of commands, each of which it names
+#: how an undo lists the commands that it leaves as they are
 COMMANDS = re.compile(r"what these did by commands stays: .*?(?=; can't be put back: |\Z)", re.DOTALL)
 
 

@@ -10,7 +10,7 @@ from provision.steps import staying_well
 
 
 def watched(work: Work, seconds: float) -> Work:
-    """Return work that then looks for some seconds at the applications of which it has started new instances.
+    """Return work that afterwards watches, for some seconds, the applications that it has started new instances of.
 
     What it raises if one does not stay well is a failed step like others: the release before serves again, and
     later waves are left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,14 @@ class ByHosts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def together(config: pytest.Config, nodeid: str) -> str:
-    """Return the name of the tests that one process runs, of which a test is one."""
-    file = nodeid.split("::")[0]
-    text = (config.rootpath / file).read_text(encoding="utf-8")
+    """Return the name of the group that a test belongs to: one process runs a group."""
+    return group_of(config.rootpath, nodeid.split("::")[0])
+
+
+@functools.cache
+def group_of(root: Path, file: str) -> str:
+    """Return the group of a file's tests."""
+    text = (root / file).read_text(encoding="utf-8")
     return "journeys" if "from helpers.journeys import" in text else file
 
 

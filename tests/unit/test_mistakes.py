@@ -40,6 +40,6 @@ def test_a_role_is_told_by_its_own_lines(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_mistake_of_prov_has_the_end_of_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provision.run.mistakes.OTHERS", ("/",))
+    monkeypatch.setattr("provision.controller.calling.is_ours", lambda path: True)
     error = as_error(raised(lambda: equal(1, 1) and 1 / 0))
     assert error.where == "" and "ZeroDivisionError" in error.hint

@@ -24,7 +24,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def pictures() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+    spec = importlib.util.spec_from_file_location("recorded_pictures", DOCS / "recorded_pictures.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -38,7 +38,7 @@ def text_of(svg: str) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_is_what_prov_shows(pictures: ModuleType, name: str) -> None:
-    """If it differs on purpose: python docs/pictures.py."""
+    """If it differs on purpose: python docs/recorded_pictures.py."""
     picture = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
     assert text_of(pictures.drawn(name)) == text_of(picture) != []
     assert len(picture) < 60_000

@@ -11,5 +11,5 @@ WHOLE = os.environ.get("WHOLE") == "1"
 
 
 def sample(cases: Sequence[T], every: int) -> list[T]:
-    """Return all cases, or one in so many of them."""
+    """Return every case, or every nth. every: n; 1 for all."""
     return list(cases[:: 1 if WHOLE else every])
