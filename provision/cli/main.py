@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
     "plan": "Show what a deploy would change, with diffs; changes nothing.",
     "show": "Show a saved plan.",
+    "diff": "Show what differs between two environments.",
     "drift": "List what differs from the inventory, by application and by cause.",
     "status": "Show how applications are doing.",
     "tls": "Show how the certificates of applications are doing, and keep the private CA.",
@@ -79,6 +80,7 @@ MODULES = {
     "secrets": "secret_list",
     "image": "image_commands",
     "tls": "tls_commands",
+    "diff": "environment_differences",
     "vars": "host_values",
 }
 

@@ -13,6 +13,7 @@ from provision.cloud import instance_tags
 from provision.cloud.boot_scripts import CLOUD_INIT, DPKG, NEW_KEY, TAKE_KEY, USED_KEY
 from provision.cloud.cloud_errors import CloudError
 from provision.cloud.cloud_host import CloudHost
+from provision.cloud.console_keys import key_on_console
 from provision.cloud.host_key_pairs import is_host_key, write_known_hosts
 from provision.cloud.instance_addresses import reached
 from provision.cloud.root_shell import RootShell, Said
@@ -40,24 +41,34 @@ class FirstBoot:
         instance = self._host.instance
         if instance and instance_tags.of(instance).get(instance_tags.FIRST_BOOT) == instance_tags.DONE:
             return Diff([], "is done")
-        return Diff([Change("cloud-init", "", "ended"), Change("host key", "", "made on the host")])
+        how = "made on the host"
+        if self._host.spec.host_key == "console":
+            how += ", and read from its console"
+        return Diff([Change("cloud-init", "", "ended"), Change("host key", "", how)])
 
     def apply(self) -> None:
         host = self._host
         host.remember_address()
         found = host.cache.read()
         assert found is not None  # it has just been written
+        console = host.spec.host_key == "console"
+        if console and not found.keys:
+            host.set_tags({instance_tags.HOST_KEY: key_on_console(host)})
+            host.remember_address()
+            found = host.cache.read()
+            assert found is not None
         if not found.keys:
             raise CloudError(
                 f"{found.id} has no host key in the tag {instance_tags.HOST_KEY}: prov did not make it",
-                hint="Take prov's tags off it, or compare the key in its console output and set the tag.",
+                hint="Take prov's tags off it, or have prov read the key from its console: `host_key: console`.",
             )
         target = reached(host.target, host.spec, found.address, host.cache.known_hosts)
         shell = RootShell(target, host.note)
         shell.wait()
         host.note("logged in over the pinned host key; waiting for cloud-init")
         check_cloud_init(shell.run(CLOUD_INIT, seconds=CLOUD_INIT_SECONDS), host)
-        self._replace_key(shell, target)
+        if not console:
+            self._replace_key(shell, target)
         locked = shell.run(DPKG, seconds=DPKG_SECONDS)
         if locked.status == LOCKED:
             raise StepError("another program holds dpkg's lock", stderr=locked.err)

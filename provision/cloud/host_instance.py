@@ -41,7 +41,8 @@ class HostInstance:
         """Refuse what AWS would refuse only once other things have been made. Raises CloudError, ConfigError."""
         host, spec = self._host, self._host.spec
         _ = host.image, host.network
-        packed(user_data(new_host_key(), host.own_data), str(spec.user_data or ""))
+        handed = new_host_key() if spec.host_key == "handed" else None
+        packed(user_data(handed, host.own_data), str(spec.user_data or ""))
         checks = (
             ("ec2:DescribeKeyPairs", "KeyNames", [spec.key] if spec.key else [], "InvalidKeyPair"),
             ("ec2:DescribeSecurityGroups", "GroupIds", list(spec.security_groups), "InvalidGroup"),
@@ -89,12 +90,11 @@ class HostInstance:
         """Return the arguments of RunInstances. kind: of instance."""
         host, spec = self._host, self._host.spec
         own = find_group(host) if spec.rules else None
-        data = packed(user_data(key, host.own_data), str(spec.user_data or ""))
-        tags = {
-            **host.tags,
-            instance_tags.HOST_KEY: key.public,
-            instance_tags.FIRST_BOOT: instance_tags.PENDING,
-        }
+        handed = spec.host_key == "handed"
+        data = packed(user_data(key if handed else None, host.own_data), str(spec.user_data or ""))
+        tags = {**host.tags, instance_tags.FIRST_BOOT: instance_tags.PENDING}
+        if handed:
+            tags[instance_tags.HOST_KEY] = key.public
         interface: dict[str, Any] = {
             "DeviceIndex": 0,
             "Groups": [*spec.security_groups, *([own["GroupId"]] if own else [])],
@@ -106,7 +106,6 @@ class HostInstance:
             "InstanceType": kind,
             "MinCount": 1,
             "MaxCount": 1,
-            "UserData": data,
             "NetworkInterfaces": [interface | ({"SubnetId": subnet} if subnet else {})],
             "BlockDeviceMappings": [as_aws(volume, host.image) for volume in volumes_of(host)],
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
@@ -115,6 +114,8 @@ class HostInstance:
                 instance_tags.specification("volume", host.tags),
             ],
         }
+        if data:
+            request["UserData"] = data
         if spec.key:
             request["KeyName"] = spec.key
         if spec.iam_profile:

@@ -132,6 +132,7 @@ class InstanceSpec(Ec2Part):
     iam_profile: Annotated[str, like(r"[\w+=,.@-]{1,128}", "the name of an instance profile")] | None = None
     tags: dict[str, str] = {}
     user_data: Path | None = None
+    host_key: Literal["handed", "console"] = "handed"
     spot: bool = False
     count: int | None = Field(None, ge=1, le=100)
 

@@ -95,6 +95,8 @@ def of_others(specs: Iterable[InstanceSpec]) -> list[dict[str, Any]]:
         ours = {f"ssm:resourceTag/{instance_tags.PROJECT}": managed}
         found.append(statement("OpenSessions", ["ssm:StartSession"], arns("instance"), ours))
         found.append(statement("OpenSshSessions", ["ssm:StartSession"], document))
+    if any(spec.host_key == "console" for spec in specs):
+        found.append(statement("ReadConsoles", ["ec2:GetConsoleOutput"], ["*"]))
     if profiles:
         # the role of a profile has the profile's name where the console made both
         roles = [f"arn:aws:iam::*:role/{name}" for name in sorted(profiles)]

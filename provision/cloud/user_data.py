@@ -29,11 +29,17 @@ KINDS = {
 PROVS_OWN = ("ssh_keys:", "ssh_deletekeys:", "ssh_genkeytypes:")
 
 
-def user_data(key: HostKeyPair, own: Path | None = None) -> Secret:
+def user_data(key: HostKeyPair | None, own: Path | None = None) -> Secret:
     """Return the user data of a new instance. own: a file of the user's, which cloud-init reads as well.
 
+    key: handed over; None has the instance make one of its own.
     Raises ConfigError for a file that cloud-init would not read, or too large a text.
     """
+    if key is None:
+        text = own_text(own) if own is not None else ""
+        if own is not None:
+            kind_of(text, own)
+        return Secret(text)
     settings = {
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": key.private.reveal(), "ed25519_public": key.public},

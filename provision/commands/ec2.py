@@ -185,9 +185,10 @@ def userdata(target: str, inventory: Sequence[str], limit: str | None, out: Form
     if len(instances) > 1:
         raise UsageError(f"{target!r} matches {len(instances)} hosts, expected one")
     host, spec = next(iter(instances.values()))
-    key = new_host_key()
+    key = new_host_key() if spec.host_key == "handed" else None
     data = user_data(key, own_user_data(host, spec))
     packed(data, str(spec.user_data or ""))
-    event = {"event": "user_data", "host": host.name, "user_data": data.reveal(), "host_key": key.public}
+    public = key.public if key is not None else ""
+    event = {"event": "user_data", "host": host.name, "user_data": data.reveal(), "host_key": public}
     out.show([event], [data.reveal().rstrip("\n")])
     out.end()
