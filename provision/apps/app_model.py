@@ -91,7 +91,7 @@ class App(FrontSettings):
         str,
         matching(
             r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?",
-            "of the form module:callable, or module:factory()",
+            "of the form module:callable, or module:factory() without arguments",
         ),
     ] = Field(
         description="The application object, as module:callable, or a factory of it, as module:factory()."

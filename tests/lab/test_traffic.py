@@ -12,6 +12,7 @@ import time
 import pytest
 from helpers.cli import Run, finish, prov, start
 from helpers.hosts import Hosts, on
+from helpers.samples import sample
 from helpers.traffic import Busy
 
 pytestmark = [pytest.mark.lab, pytest.mark.minutes]
@@ -55,14 +56,14 @@ def test_a_command_that_is_killed(busy: Busy) -> None:
 
 
 @pytest.mark.trust("8", "killed-under-traffic")
-@pytest.mark.parametrize("after", [0.6, 2.0])
+@pytest.mark.parametrize("after", sample([0.6, 2.0], 2))
 def test_a_deploy_that_is_killed(busy: Busy, after: float) -> None:
     busy.edit()
     assert busy.killed_under_traffic(after, "deploy", NAME) == {}
 
 
 @pytest.mark.trust("8", "killed-under-traffic")
-@pytest.mark.parametrize("after", [0.3, 1.2])
+@pytest.mark.parametrize("after", sample([1.2, 0.3], 2))
 def test_an_undo_that_is_killed(busy: Busy, after: float) -> None:
     busy.edit()
     busy.deploy()
@@ -233,7 +234,7 @@ def test_an_application_below_another_that_goes(busy: Busy) -> None:
 
 
 @pytest.mark.trust("8", "killed-under-traffic")
-@pytest.mark.parametrize("after", [0.4, 1.0])
+@pytest.mark.parametrize("after", sample([0.4, 1.0], 2))
 def test_a_prune_that_is_killed(busy: Busy, after: float) -> None:
     busy.declare("hello", "old")
     busy.deploy()

@@ -168,9 +168,9 @@ BAD = {
     "sevrer: gunicorn": "sevrer: unknown parameter 'sevrer'. Did you mean 'server'?",
     "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
     "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
-    "target: shop": "target: 'shop' is not of the form module:callable, or module:factory()",
+    "target: shop": "target: 'shop' is not of the form module:callable, or module:factory() without arguments",
     "target: 'shop:create app()'": (
-        "target: 'shop:create app()' is not of the form module:callable, or module:factory()"
+        "target: 'shop:create app()' is not of the form module:callable, or module:factory() without arguments"
     ),
     "target: 3": "target: must be text, not 3",
     "domains: shop.example.com": "domains: must be a list, not 'shop.example.com'",
