@@ -289,10 +289,11 @@ class Stop(Message):
 
 @shape
 class End(Message):
-    """No more steps follow. whole: the run has declared everything that the host should have."""
+    """No more steps follow. whole: the run has declared all that the host should have.  brought: for its record."""
 
     op = "end"
     whole: bool = of(flag)
+    brought: str = of(NAME, default="")
 
 
 Kinds = Dict[str, Type[Message]]

@@ -65,6 +65,7 @@ class Agent:
         self.caching = caching
         self._started = 0.0
         self._step = 0
+        self._brought = ""
         self._announced = 0
         self._last_words = ""
         self._text = ""
@@ -220,8 +221,10 @@ class Agent:
                     # the controller sends all later steps again, to the agent after the reboot
                     return
             else:
-                if isinstance(received, End) and received.whole and not runner.system.unsettled:
-                    self._tell_undeclared(runner.system)
+                if isinstance(received, End):
+                    self._brought = received.brought
+                    if received.whole and not runner.system.unsettled:
+                        self._tell_undeclared(runner.system)
                 return
 
     def _tell_undeclared(self, system: System) -> None:
@@ -264,6 +267,7 @@ class Agent:
                 changed=runner.changed,
                 failed=runner.failed,
                 saved=saved,
+                brought=self._brought,
             )
             trouble = journal.trouble
         else:

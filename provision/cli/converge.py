@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.cli.hooks import Hooks
     from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import OnSend
-    from provision.inventory import Inventory
+    from provision.inventory import Inventory, InventoryHost
     from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.roles.reach import PendingConnection
@@ -44,15 +44,47 @@ class ConvergeOptions:
     go_back: bool = True
     bake: float = 0
     releases: Mapping[str, str] = field(default_factory=dict)
+    dry_build: bool = False
+    go_on: bool = False
+
+    def assignments(
+        self, begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None
+    ) -> list[Assignment]:
+        """Return what each host gets. Raises as `assigned`. begin: as of it."""
+        found = assigned(self.scope, self.part, begin, self.releases)
+        if self.dry_build:
+            # imported here: few runs only build
+            from provision.cli.dry_builds import only_builds
+
+            return only_builds(found)
+        return found
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
     eager = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
-    assignments = assigned(scope, order.part, eager.begin, order.releases)
+    assignments = order.assignments(eager.begin)
     eager.found_good()
+    waves = order.batch or scope.forks == 1
+    if order.go_on or (waves and not plan and not order.dry_build and len(assignments) > 1):
+        return in_waves(order, assignments, plan=plan)
     return execute(order, assignments, plan=plan, pending=eager.pending)
+
+
+def in_waves(order: ConvergeOptions, assignments: Sequence[Assignment], *, plan: bool) -> Exit:
+    """Deploy so that it can be continued if it stops, or continue such a deploy; returns the exit status."""
+    # imported here: few deploys have waves
+    from provision.cli.continued_deploys import left_of
+    from provision.cli.watch import asker
+    from provision.run.standings import digest_of
+
+    ask, digest, left = asker(order.out), digest_of(assignments), assignments
+    if order.go_on:
+        left = left_of(assignments, digest, order.scope, ask, order.out)
+    names = {each.host.name for each in left}
+    done = {app.name for each in assignments if each.host.name not in names for app in each.served.apps}
+    return execute(order, left, plan=plan, ask=ask, brought=digest, group_done=done)
 
 
 def execute(
@@ -64,12 +96,15 @@ def execute(
     ask: AskOnce | None = None,
     drift: bool = False,
     pending: PendingConnection | None = None,
+    brought: str = "",
+    group_done: Collection[str] = (),
 ) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
     on_send: called for each step.  ask: knows sudo's password if an earlier run of this command asked for it.
     pending: a connection to the first host that is already being opened.
     drift: report only what differs from the inventory, and why; "may change" does not count.
+    brought: digest of what it brings, for hosts to remember.  group_done: as of RunOptions.
     """
     if not plan:
         # imported here: completion imports this module and must be quick
@@ -98,7 +133,11 @@ def execute(
         report = order.out.answers(lambda: DriftShown(style))
     else:
         report = order.out.report(style, names, sorted(roles))
-    hooks = None if plan else project_hooks(assignments[0].host.inventory, order.scope.target, names)
+    hooks = (
+        None
+        if plan or order.dry_build
+        else project_hooks(assignments[0].host.inventory, order.scope.target, names)
+    )
     if hooks is not None:
         hooks.begin()
         report = hooks.listening(report)
@@ -112,10 +151,14 @@ def execute(
         on_send=on_send,
         maybe_counts=not drift,
         force=order.force,
+        dry_build=order.dry_build,
+        group_done=group_done,
         waves=sizes(batch_of(order.batch, forks=forks, plan=plan), len(assignments)),
         max_failures=most_failures(order.max_failures, len(assignments)),
     )
-    status = run_shown(assignments, options, prompt, order.out, work_of(order, plan=plan), pending)
+    status = run_shown(
+        assignments, options, prompt, order.out, work_of(order, plan=plan, brought=brought), pending
+    )
     return status if hooks is None else hooks.end(status)
 
 
@@ -136,11 +179,11 @@ def builtin_of(roles: Iterable[Role]) -> frozenset[str]:
     return frozenset(role.name for role in roles if role.folders[0].parent.resolve() == BUILTIN)
 
 
-def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
-    """Return the work for each host. Raises UsageError if only some roles are to be pruned."""
+def work_of(order: ConvergeOptions, *, plan: bool, brought: str = "") -> Work:
+    """Return the work for each host. Raises UsageError if only some roles are to be pruned. brought: as of execute."""
     from provision.run.work import and_tell_served, or_tell_owed, or_undo, run_and_prune, run_roles, run_whole
 
-    whole = order.part == RolePart() and not order.step
+    whole = order.part == RolePart() and not order.step and not order.dry_build
     if order.prune and not whole:
         raise UsageError(
             "--prune needs all roles: what some of them do not declare, others may",
@@ -153,6 +196,11 @@ def work_of(order: ConvergeOptions, *, plan: bool) -> Work:
 
         work = watched(work, order.bake)
     work = and_tell_served(work)
+    if brought and not plan:
+        # imported here: few deploys have waves
+        from provision.run.standings import noted
+
+        work = noted(work, brought)
     if order.go_back and not plan:
         from provision.run.going_back import or_go_back
 
@@ -166,7 +214,7 @@ def list_only(order: ConvergeOptions) -> Exit:
     """Show the steps that a deploy would take, as far as they are known without a host."""
     from provision.cli.list_steps import show_steps
 
-    show_steps(assigned(order.scope, order.part, refs=order.releases), order.out)
+    show_steps(order.assignments(), order.out, dry_build=order.dry_build)
     return Exit.DONE
 
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from provision.run.step_list import TaskSteps
 
 
-def show_steps(assignments: Sequence[Assignment], out: Format) -> None:
-    """Print every host's roles, tasks and steps, with the lines of the roles that take them."""
+def show_steps(assignments: Sequence[Assignment], out: Format, *, dry_build: bool) -> None:
+    """Print every host's roles, tasks and steps, with the lines of the roles that take them. dry_build: those of a run
+    that only makes releases."""
     from provision.run.step_list import ASSUMED, steps_of
 
     say(ASSUMED, err=True)
     for assignment in assignments:
-        host, tasks = assignment.host.name, steps_of(assignment)
+        host, tasks = assignment.host.name, steps_of(assignment, dry_build=dry_build)
         out.show((as_event(host, task) for task in tasks), page(host, tasks))
     out.end()
 

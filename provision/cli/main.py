@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "status": "Show how applications are doing.",
     "tls": "Show how the certificates of applications are doing, and keep the private CA.",
     "logs": "Show what applications and fronts have logged.",
+    "cp": "Copy files to hosts or from them.",
     "open": "Show an application in the browser.",
     "restart": "Restart the processes of applications.",
     "stop": "Stop the processes of applications.",

@@ -11,6 +11,7 @@ import click
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
     from provision.roles.project import Assignment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,15 +46,25 @@ def refs_of(ctx: click.Context, param: click.Parameter, given: Sequence[str]) ->
 
 
 def check_releases(refs: Mapping[str, str], assignments: Sequence[Assignment]) -> None:
-    """Raise UsageError for an application that no host has, and for a ref that is not plain to which it belongs."""
+    """Raise UsageError for an application that no host has, and for a ref that is not plain to which it belongs, and
+    ProvError for one that its repository does not have."""
     apps = {app.name: app for each in assignments for app in each.served.apps}
     for name in sorted({*refs} - {*apps, ""}):
         raise UsageError(
             f"--release {name}={refs[name]}: none of these hosts has an application {name!r}",
             hint=f"They have: {', '.join(sorted(apps))}" if apps else "They have no applications.",
         )
-    if "" not in refs:
-        return
+    if "" in refs:
+        check_common(refs, apps)
+    for app in apps.values():
+        if isinstance(app.source, str) and {app.name, ""} & {*refs}:
+            # reads it: hosts wait for that in any case
+            _ = app.commit
+
+
+def check_common(refs: Mapping[str, str], apps: Mapping[str, Application]) -> None:
+    """Raise UsageError for a ref of all applications if they come from several repositories, or from none. refs, apps:
+    by the applications' names."""
     sources: dict[str, str] = {}
     for app in apps.values():
         if isinstance(app.source, str) and app.name not in refs:

@@ -78,6 +78,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
 
     Raises ConfigErrors with every difference, and UnreachableError, before anything is changed.
     """
+    from provision.cli.watch import asker
     from provision.saved import differences, plan_file
     from provision.saved.holding import PlannedOnly, Recorder, code_of, variables_of
 
@@ -92,19 +93,11 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     variables = {a.host.name: variables_of(a.host) for a in assignments}
     differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)
-    ask = asker(order)
+    ask = asker(order.out)
     if plan_again(order, assignments, recorder, ask) == Exit.INTERRUPTED:
         return Exit.INTERRUPTED
     differences.check_hosts(plan, recorder.hosts(), recorder.secrets)
     return execute(order, assignments, plan=False, on_send=PlannedOnly(plan), ask=ask)
-
-
-def asker(order: ConvergeOptions) -> AskOnce | None:
-    """Return what asks for sudo's password, once for both runs."""
-    from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import can_ask
-
-    return AskOnce() if can_ask(order.out) else None
 
 
 def plan_again(

@@ -17,6 +17,7 @@ from provision.report.reporting import Report
 from provision.report.screen import say
 
 if TYPE_CHECKING:
+    from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import RunOptions
     from provision.report.formats import Format
     from provision.roles.project import Assignment
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 def can_ask(out: Format) -> bool:
     """Return whether prov can ask for a password on a terminal."""
     return sys.stdin.isatty() and not out.FOR_PROGRAMS
+
+
+def asker(out: Format) -> AskOnce | None:
+    """Return what asks for passwords, once for several runs; None if prov can't ask."""
+    from provision.cli.sudo_password import AskOnce
+
+    return AskOnce() if can_ask(out) else None
 
 
 class Prompt:

@@ -103,6 +103,17 @@ def watch_seconds(ctx: click.Context, param: click.Parameter, given: str) -> flo
     help="Watch new releases that long, 30s or 5m, before a host counts as done and the next wave begins.",
 )
 @click.option(
+    "--dry-build",
+    is_flag=True,
+    help="Only make and check releases, and leave what is in service alone; a later deploy uses them.",
+)
+@click.option(
+    "--continue",
+    "go_on",
+    is_flag=True,
+    help="Continue a deploy in waves that has stopped: only hosts that do not have what it brings.",
+)
+@click.option(
     "--wait-for-lock",
     "wait",
     default="",
@@ -130,6 +141,8 @@ def deploy(
     batch: Sequence[str],
     max_failures: str,
     bake: float,
+    dry_build: bool,
+    go_on: bool,
     wait: float,
     create: bool,
     saved: Path | None,
@@ -158,6 +171,8 @@ def deploy(
             force,
             batch,
             bake,
+            dry_build,
+            go_on,
             wait,
             create,
             releases,
@@ -186,7 +201,19 @@ def deploy(
         # what an undo puts back includes the release
         go_back=not undo_on_failure if go_back is None else go_back,
         releases=releases,
+        dry_build=dry_build,
+        go_on=go_on,
     )
+    if dry_build and (part != RolePart() or prune or bake):
+        raise UsageError(
+            "--dry-build makes releases and nothing else",
+            hint="Leave out --role, --tags, --skip-tags, --start-at, --prune and --bake.",
+        )
+    if go_on and (dry_build or list_steps or create):
+        raise UsageError(
+            "--continue is for a deploy that has stopped",
+            hint="Leave out --dry-build, --list-steps and --create.",
+        )
     if list_steps:
         return list_only(order)
     if create:

@@ -29,8 +29,9 @@ PAUSE = 2.0
 @target_and_app
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
 def status(scope: Scope, out: Format, app: str, watch: bool) -> int:
-    """Show how the applications of hosts are doing: releases, processes with memory and restarts, health,
-    days left of certificates, reloads that are owed, holds and locks. Changes nothing.
+    """Show how the applications of hosts are doing: releases, processes with memory and restarts, jobs with their
+    last result and next run, health, what the front answers, days left of certificates, reloads that are owed, holds
+    and locks. Changes nothing.
 
     Without APP, all applications of the hosts. TARGET is a host, a group, a glob, or several with commas; !x
     leaves out.
@@ -64,6 +65,7 @@ def shown_status(
         from provision.apps.tls_settings import Acme
         from provision.controller.events import Answered
         from provision.run.host_answers import answer_of
+        from provision.serving.instances import health_url
         from provision.steps.application_states import application_states
         from provision.system.shapes import having
 
@@ -75,7 +77,8 @@ def shown_status(
             for each in own
             if each.tls != "none"
         }
-        found = answer_of(application_states(host, names, fronts, certificates), having({}))
+        sites = {each.name: health_url(each) for each in own}
+        found = answer_of(application_states(host, names, fronts, certificates, sites), having({}))
         problems = [*found["problems"], *(p for each in found["apps"].values() for p in each["problems"])]
         wrong.extend(problems)
         host.emit(Answered(host.name, "status", {"ok": not problems, **found}))

@@ -42,7 +42,7 @@ def tell(host: Host, run: int) -> None:
     from provision.system.memory.records import LONG, PAST, TEXT
     from provision.system.shapes import having, listing
 
-    turn = having(dict.fromkeys(("app", "before", "after", "why"), LONG))
+    turn = having(dict.fromkeys(("app", "before", "after", "why", "how"), LONG))
     terms = having({}, {"apps": listing(turn), "roles": listing(TEXT)})
 
     def past(value: Any) -> Any:

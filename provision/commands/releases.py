@@ -14,6 +14,9 @@ from provision.report.formats import Format
 if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
+#: why a release can't be gone back to that `prov deploy --dry-build` has made
+BUILT = "built, not in service yet"
+
 
 @click.command(epilog="Example:  prov releases web1 shop")
 @target_and_app
@@ -67,6 +70,6 @@ def for_programs(book: dict[str, Any]) -> dict[str, Any]:
         )
     for name in book["unrecorded"]:
         # it was never in service, or a version of prov that records none deployed it
-        why = "the host has no record of it"
+        why = BUILT if name in book["built"] else "the host has no record of it"
         found.append({"id": name, "live": name == book["current"], "can_go_back": False, "why_not": why})
     return {"hold": book["hold"], "releases": found}

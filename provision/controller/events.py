@@ -18,10 +18,12 @@ class About(NamedTuple):
 
     app: its name; "" for a step of the host itself.  part: "source", "packages", "environment", "import", "command",
     "unit", "start", "health" or "release"; "" for what prov itself needs.
+    said_in: the inventory's line with the setting that the step is about, such as "inventory/hosts.yml:12"; or "".
     """
 
     app: str = ""
     part: str = ""
+    said_in: str = ""
 
 
 #: what steps are about that are for no application
@@ -125,6 +127,19 @@ class Served(Event):
     certificate: str
     release: str
     commit: str = ""
+
+
+@dataclass(frozen=True)
+class ReleaseBuilt(Event):
+    """A release that a host has, complete and checked, at the end of `prov deploy --dry-build`.
+
+    app: the application.  release: its name.  commit: of its source; "" if it has none.  live: it is in service.
+    """
+
+    app: str
+    release: str
+    commit: str
+    live: bool
 
 
 @dataclass(frozen=True)

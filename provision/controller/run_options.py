@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -48,7 +48,8 @@ class RunOptions:
     shared_work: coordinates hosts of the run that wait for each other.
     stopped: whether the user has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
-    force: deploy code that is older than its database.
+    force: deploy code that is older than its database.  dry_build: make releases, and leave what is in service alone.
+    group_done: applications whose work for all their hosts an earlier run has done.
     waves: how many hosts each wave has; one wave of all by default.  max_failures: how many hosts may fail before the
     later waves are left out.
     """
@@ -65,5 +66,7 @@ class RunOptions:
     stopped: Callable[[], bool] = lambda: False
     maybe_counts: bool = True
     force: bool = False
+    dry_build: bool = False
+    group_done: Collection[str] = ()
     waves: Sequence[int] = ()
     max_failures: int = 0

@@ -83,8 +83,8 @@ class Session:
     ) -> None:
         self.host = host
         self.learnt = False
-        #: whether the run has declared everything that the host should have
-        self.whole = False
+        #: whether the run has declared everything that the host should have; what it has brought, as a digest
+        self.whole, self.brought = False, ""
         self.role = ""
         #: the application that the next steps are for
         self.about = About()
@@ -202,7 +202,7 @@ class Session:
             if not self._closed:
                 if caches:
                     self._ship(PLAN)
-                self._ending = End(self.whole)
+                self._ending = End(self.whole, self.brought)
                 self._send(self._ending)
             while not self._closed:
                 self._pump()

@@ -15,6 +15,7 @@ from provision.controller.events import (
     Event,
     HostDone,
     Notice,
+    ReleaseBuilt,
     Served,
     StepDone,
     Stopping,
@@ -28,7 +29,7 @@ from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.live_rows import LiveRows
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
-from provision.report.served_lines import ServedSummary
+from provision.report.served_lines import BuiltSummary, ServedSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat
 from provision.report.table import summary_table
@@ -55,7 +56,7 @@ class Console(Report):
         #: steps of a plan for one host: shown after its applications
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
-        self._served = ServedSummary()
+        self._served, self._built = ServedSummary(), BuiltSummary()
         self._attention = AttentionLines()
         self._seconds: dict[str, float] = {}
         # held during a question: events that arrive then are shown afterwards
@@ -85,6 +86,8 @@ class Console(Report):
                     self._attention.take(event)
                 case Served():
                     self._served.take(event)
+                case ReleaseBuilt():
+                    self._built.take(event)
                 case Stopping():
                     self._print(Text(event.TEXT, "bold"))
                 case HostDone():
@@ -97,7 +100,11 @@ class Console(Report):
         for host in summary.hosts:
             self._no_longer(host)
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
-        for line in (*self._served.lines(), *self._attention.lines(list(summary.hosts))):
+        for line in (
+            *self._served.lines(),
+            *self._built.lines(),
+            *self._attention.lines(list(summary.hosts)),
+        ):
             self._print(Text(line.text, KINDS[line.kind]))
         self._print(Text(outcome(summary, self._style), "bold"))
 

@@ -11,6 +11,7 @@ from provision.controller.visible import uncoloured, visible
 from provision.errors import ConfigErrors, ProvError, StepError
 from provision.report.shown_lines import ShownLine, flat, last_line, lines
 from provision.report.tracebacks import cause_in, shown
+from provision.steps.support.installers import UNTOUCHED
 
 #: lines of each stream; the host sends only the last ones
 STREAM_LINES = 30
@@ -23,6 +24,8 @@ COMMAND = re.compile(r"(\bprov \w+ )HOST\b")
 
 #: the list of versions of an error of pip's, and its end
 VERSIONS = re.compile(r"\(from versions: (?:[^,()]+, ){4,}((?:[^,()]+, ){2}[^,()]+)\)")
+#: what pip says after the line that names the versions
+NO_MATCH = re.compile(r"ERROR: No matching distribution found for (\S+)")
 #: what a step of an application that fails was about, by the part of it
 PARTS = {
     "source": "could not get its files in place",
@@ -106,15 +109,17 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
         for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
             said = list(shown(visible(uncoloured(text))))[-STREAM_LINES:]
             # pip's own line is the message already
-            said = [line for line in said if not line or line.removeprefix("ERROR: ") not in error.message]
+            said = [line for line in said if not line or not is_said(line, error.message)]
             if any(said) and not (len(said) == 1 and title.endswith(f": {flat(said[0])}")):
                 yield ShownLine("", f"{name}:")
                 yield from (ShownLine("dim", f"    {line}" if line else "") for line in said)
     if event.ignored:
         yield from lines("dim", f"continues: {event.ignored}")
-    yield from hint(error, event.host)
+    # that the release before still runs has been said
+    yield from hint(error, event.host, error.hint.replace(UNTOUCHED, ""))
     if event.about.part == "import" and NOT_FOUND.search(title):
-        yield ShownLine("hint", f"Correct `target` of {event.about.app} in the inventory: module:name.")
+        where = flat(event.about.said_in) or "in the inventory"
+        yield ShownLine("hint", f"Correct `target` of {event.about.app}, {where}: module:name.")
     yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
 
 
@@ -147,9 +152,18 @@ def command(error: StepError, *, named: bool = True) -> Iterator[ShownLine]:
             yield from (line.indented("    ") for line in tail)
 
 
-def hint(error: ProvError, host: str) -> Iterator[ShownLine]:
+def is_said(line: str, message: str) -> bool:
+    """Return whether a line of pip's only says again what a message does."""
+    found = NO_MATCH.fullmatch(line)
+    return line.removeprefix("ERROR: ") in message or bool(
+        found and f"the requirement {found[1]} (" in message
+    )
+
+
+def hint(error: ProvError, host: str, text: str | None = None) -> Iterator[ShownLine]:
     """Return the hint after a blank line, all lines with the same indent. host: takes the place of HOST in commands,
-    as a host does not know its name in the inventory."""
-    if error.hint.strip():
+    as a host does not know its name in the inventory.  text: in place of the error's own."""
+    text = error.hint if text is None else text
+    if text.strip():
         yield ShownLine("", "")
-        yield from lines("hint", COMMAND.sub(lambda found: found[1] + host, error.hint))
+        yield from lines("hint", COMMAND.sub(lambda found: found[1] + host, text.rstrip()))

@@ -107,7 +107,10 @@ def failed_at(step: str) -> str:
 
 
 def turn(app: Mapping[str, str]) -> str:
-    """Return `shop c5fe8e1 -> da15adf (commit a2b791c -> 9c01f3e)`."""
-    before, after = flat(app["before"])[:7], flat(app["after"])[:7]
+    """Return `shop c5fe8e1 -> da15adf (rollback, commit a2b791c -> 9c01f3e)`."""
+    before, after, how = flat(app["before"])[:7], flat(app["after"])[:7], flat(app["how"])
     words = f"{before} -> {after}" if before and after else f"new {after}" if after else "removed"
-    return f"{flat(app['app'])} {words}" + (f" ({flat(app['why'])})" if app["why"] else "")
+    if how == "built":
+        return f"{flat(app['app'])} built {after}, not in service"
+    about = ", ".join(filter(None, (how, flat(app["why"]))))
+    return f"{flat(app['app'])} {words}" + (f" ({about})" if about else "")

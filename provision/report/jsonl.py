@@ -17,6 +17,7 @@ from provision.controller.events import (
     Notice,
     Output,
     PastRun,
+    ReleaseBuilt,
     Served,
     StepDone,
     Stopping,
@@ -78,6 +79,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
         case Served():
             return {"event": "served", **asdict(event)}
+        case ReleaseBuilt():
+            return {"event": "built", **asdict(event)}
         case UndeclaredFound():
             return {"event": "undeclared", **asdict(event)}
         case PastRun():
@@ -113,7 +116,7 @@ def step(event: StepDone) -> dict[str, Any]:
     if event.ignored:
         line["ignored"] = event.ignored
     if event.about.app:
-        line.update(event.about._asdict())
+        line.update(app=event.about.app, part=event.about.part)
     return line
 
 

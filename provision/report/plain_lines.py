@@ -12,6 +12,7 @@ from provision.controller.events import (
     Event,
     HostDone,
     Notice,
+    ReleaseBuilt,
     Served,
     StepDone,
     StepRunning,
@@ -26,7 +27,7 @@ from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
-from provision.report.served_lines import ServedSummary
+from provision.report.served_lines import BuiltSummary, ServedSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat, last_line
 from provision.report.undeclared_things import UndeclaredThings
@@ -49,7 +50,7 @@ class PlainReport(Report):
         #: steps of a plan for one host: shown after its applications
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
-        self._served = ServedSummary()
+        self._served, self._built = ServedSummary(), BuiltSummary()
         self._attention = AttentionLines()
         self._spoke = time.monotonic()
 
@@ -70,6 +71,8 @@ class PlainReport(Report):
                 self._attention.take(event)
             case Served():
                 self._served.take(event)
+            case ReleaseBuilt():
+                self._built.take(event)
             case Stopping():
                 self._write(event.TEXT)
             case HostDone():
@@ -80,7 +83,11 @@ class PlainReport(Report):
         self._shared(list(summary.hosts))
         for host in summary.hosts:
             self._no_longer(host)
-        for line in (*self._served.lines(), *self._attention.lines(list(summary.hosts))):
+        for line in (
+            *self._served.lines(),
+            *self._built.lines(),
+            *self._attention.lines(list(summary.hosts)),
+        ):
             self._write(line.text)
         for host, tally in summary.hosts.items():
             self._write(f"{host}: {counts(tally, self._style)}")

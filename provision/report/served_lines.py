@@ -1,10 +1,11 @@
-"""The end of a deploy: what is served where."""
+"""The end of a deploy: what is served where, or built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from provision.controller.events import Served
+from provision.controller.events import ReleaseBuilt, Served
 from provision.report.reporting import counted
 from provision.report.shown_lines import ShownLine, flat
 
@@ -27,11 +28,39 @@ class ServedSummary:
         """Yield `shop  https://shop.test/  10.0.0.11  release da15adf (9c01f3e)  private CA: .prov/ca/ca.crt`."""
         width = max((len(each.app) for each in self._found), default=0)
         for each, addresses in sorted(self._found.items(), key=lambda item: item[0].app):
-            commit = f" ({flat(each.commit[:7] + each.commit[12:])})" if each.commit else ""
-            words = [short(each.urls, "URL"), short(addresses, "host"), f"release {each.release[:7]}{commit}"]
+            words = [short(each.urls, "URL"), short(addresses, "host"), named(each.release, each.commit)]
             yield ShownLine(
                 "add", "  ".join([flat(each.app).ljust(width), *words, *filter(None, [each.certificate])])
             )
+
+
+class BuiltSummary:
+    """Gathers which releases hosts have built."""
+
+    def __init__(self) -> None:
+        self._found: dict[ReleaseBuilt, list[str]] = {}
+
+    def take(self, event: ReleaseBuilt) -> None:
+        """Add what one host has built; equal releases are shown once, with all hosts."""
+        self._found.setdefault(replace(event, host=""), []).append(event.host)
+
+    def lines(self) -> Iterator[ShownLine]:
+        """Yield `shop  release da15adf (9c01f3e) is built on web1, not in service; prov deploy puts it there`."""
+        width = max((len(each.app) for each in self._found), default=0)
+        for each, hosts in sorted(self._found.items(), key=lambda item: item[0].app):
+            said = f"{flat(each.app).ljust(width)}  {named(each.release, each.commit)}"
+            where = short(hosts, "host")
+            if each.live:
+                yield ShownLine("add", f"{said} is in service already on {where}")
+            else:
+                yield ShownLine(
+                    "add", f"{said} is built on {where}, not in service; prov deploy puts it there"
+                )
+
+
+def named(release: str, commit: str) -> str:
+    """Return `release da15adf (9c01f3e)`. commit: of its source, or ""."""
+    return f"release {release[:7]}" + (f" ({flat(commit[:7] + commit[12:])})" if commit else "")
 
 
 def short(found: Sequence[str], noun: str) -> str:

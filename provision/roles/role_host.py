@@ -82,11 +82,12 @@ class Host:
         self._began = began
         self._wanted = WantedPaths()
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
-        #: by application: instances that a rollback serves; those that the run starts, and by which steps
+        #: by application: what a rollback serves; what the run starts, and by which steps; what marks it as built
         self.recorded: dict[str, Any] = {}
         self.starting: dict[str, tuple[Any, list[Outcome]]] = {}
+        self.built: dict[str, Outcome] = {}
         self.begun: list[str] = []
-        self.forced = options.force
+        self.forced, self.dry_build = options.force, options.dry_build
 
     @staticmethod
     def _way_to(inventory: InventoryHost) -> Transport:

@@ -264,6 +264,8 @@ def chosen(book: Mapping[str, Any], app: Application, wanted: str) -> str:
     if not found:
         current = book["instances"].get(live, {}).get("release", "")
         why = "is in service" if current.startswith(wanted) else "is not on the host, or was pruned"
+        if any(name.startswith(wanted) for name in book.get("built", ())):
+            why = "was built ahead and has not been in service: only a deploy puts it there"
         raise ProvError(f"release {wanted!r} of {app.name} {why}", hint=listing(book))
     if len({book["instances"][name]["release"] for name in found}) > 1:
         raise ProvError(f"{wanted!r} begins several releases of {app.name}", hint=listing(book))

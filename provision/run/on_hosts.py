@@ -55,13 +55,16 @@ class Run:
         self.assignments = assignments
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: EventQueue[Event] = EventQueue()
-        first: dict[str, str] = {}
+        # no host of this run is the first one of these
+        first: dict[str, str] = dict.fromkeys(options.group_done, "")
         self._order = providers_first(assignments)
         for assignment in self._order:
             for app in assignment.served.apps:
                 first.setdefault(app.name, assignment.host.name)
         serving = [a.host.name for a in assignments if "app" in [role.name for role, _ in a.roles]]
         self._shared_work = SharedWork(first, [a.host.name for a in self._order], serving)
+        for done in options.group_done:
+            self._shared_work.done(done)
         confirm = self._shown_before(options.confirm) if options.confirm else None
         self._options = replace(
             options,
@@ -128,7 +131,8 @@ class Run:
         for assignment in wave:
             error = ProvError(
                 f"not touched, as {', '.join(failed[:5])} failed before it",
-                hint="Once that works, run again: hosts that are done have nothing to change.",
+                hint="Once that works, run again: hosts that are done have nothing to change. With --continue, they are"
+                " left out.",
             )
             self._shared_work.ended(assignment.host.name, failed=True)
             self._queue.put(HostDone(assignment.host.name, 0.0, error))

@@ -92,8 +92,8 @@ class Recording:
 class StepCollector(Host):
     """A host that accepts steps and runs nothing."""
 
-    def __init__(self, assignment: Assignment, recording: Recording) -> None:
-        super().__init__(assignment, RunOptions(plan=True))
+    def __init__(self, assignment: Assignment, recording: Recording, *, dry_build: bool = False) -> None:
+        super().__init__(assignment, RunOptions(plan=True, dry_build=dry_build))
         self._recording = recording
 
     @staticmethod
@@ -114,17 +114,21 @@ class StepCollector(Host):
 
 
 def steps_of(
-    assignment: Assignment, on_fault: Callable[[ProvError], None] | None = None
+    assignment: Assignment,
+    on_fault: Callable[[ProvError], None] | None = None,
+    *,
+    dry_build: bool = False,
 ) -> Iterator[TaskSteps]:
     """The steps that the roles of a host would take, task by task. Raises ProvError for what is wrong here: a source
     that can't be fetched, arguments that make no sense.
 
     on_fault: takes such errors instead; a task ends with one, and the next one begins.
+    dry_build: those of a run that only makes releases.
     """
     current = TaskSteps("", "")
     masks = assignment.masks()
     recording = Recording(lambda: current, masks)
-    host = StepCollector(assignment, recording)
+    host = StepCollector(assignment, recording, dry_build=dry_build)
     for role, params in assignment.roles:
         recording.role = role.name
         for function in role.tasks:

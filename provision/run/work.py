@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.controller.events import Attention, RoleStarted
+from provision.controller.events import Attention, ReleaseBuilt, RoleStarted
 from provision.controller.outcome import Outcome, StepFailed
 from provision.errors import UnreachableError
 from provision.inventory import Problems
@@ -44,6 +44,9 @@ def run_roles(host: Host) -> None:
 def homes_of(host: Host) -> list[str]:
     """Return the folders of the applications that a run of these roles deploys."""
     names = {role.name for role, _ in host.assignment.roles}
+    if host.dry_build:
+        # nothing comes into service
+        return []
     return [f"/srv/{app.name}" for app in host.apps if names & {"app", app.server, app.front}]
 
 
@@ -98,12 +101,26 @@ def and_tell_served(work: Work) -> Work:
 
 def tell_served(host: Host) -> None:
     """Have reports say what a deploy has put into service, and which certificates end soon."""
-    if "app" in [role.name for role, _ in host.assignment.roles]:
+    if host.dry_build:
+        tell_built(host)
+    elif "app" in [role.name for role, _ in host.assignment.roles]:
         # imported here: hosts without applications need none of it
         from provision.serving.served_apps import ending_certificates, served_apps
 
         for each in (*(() if host.planning else served_apps(host)), *ending_certificates(host)):
             host.emit(each)
+
+
+def tell_built(host: Host) -> None:
+    """Have reports say which releases are built, and which of them are in service already."""
+    if host.planning:
+        return
+    # imported here: few runs only build
+    from provision.steps.built_releases import LIVE
+
+    for app in host.apps:
+        live = host.built[app.name].stdout == LIVE
+        host.emit(ReleaseBuilt(host.name, app.name, app.release.id, app.commit, live))
 
 
 def refuse_unmet(host: Host) -> None:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def part_of(c: Host, app: App, part: str = "") -> Iterator[None]:
-    """Have the steps in the block be those of an application. part: as of About."""
+def part_of(c: Host, app: App, part: str = "", setting: str = "") -> Iterator[None]:
+    """Have the steps in the block be those of an application. part: as of About.  setting: the one that they are
+    about."""
     session = c.started()
-    before, session.about = session.about, About(app.name, part)
+    said_in = str(c.inventory.origin("apps", app.name, setting) or "") if setting else ""
+    before, session.about = session.about, About(app.name, part, said_in)
     try:
         yield
     finally:

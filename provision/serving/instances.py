@@ -268,7 +268,7 @@ def loads(c: Host, release: Release) -> None:
         "PROV_TARGET": app.target,
         "PROV_PREFIX": "",
     }
-    with part_of(c, app, "import"):
+    with part_of(c, app, "import", "target"):
         command.command(
             c,
             [f"{release.path}/.venv/bin/python", path],

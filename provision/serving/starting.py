@@ -17,7 +17,7 @@ from provision.serving import workers
 from provision.serving.app_parts import part_of
 from provision.serving.instances import Instance, health_url, instance, served, unit_name
 from provision.serving.recorded import about
-from provision.steps import files, releases, releases_served, systemd, wait
+from provision.steps import built_releases, files, releases, releases_served, systemd, wait
 
 if TYPE_CHECKING:
     from provision.controller.outcome import Outcome
@@ -127,6 +127,13 @@ def settle(c: Host, release: Release, commit: str = "") -> None:
     with part_of(c, release.app, "release"):
         releases.current(c, release.current, f"releases/{release.id}", commit=commit)
     with part_of(c, release.app):
+        releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
+
+
+def settle_built(c: Host, release: Release) -> None:
+    """Mark a release as built, and remove those that were built before and never served."""
+    with part_of(c, release.app):
+        c.built[release.app.name] = built_releases.built_release(c, release.home, release.id)
         releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
 
 

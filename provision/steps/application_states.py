@@ -1,11 +1,13 @@
 """How applications are doing: their releases, processes, health and certificates. Shipped to hosts (Python 3.8)."""
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.steps.base import Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.maintenance import closed_apps
 from provision.steps.support.app_processes import bad, expected, health, is_web, shown, units_of
+from provision.steps.support.asked_fronts import answer_of_front
 from provision.steps.support.served_certificates import faults, on_disk, renewals
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import read_book
@@ -19,14 +21,16 @@ class ApplicationStates(Step):
     """How applications are doing, as JSON in the outcome's stdout. Changes nothing.
 
     apps: their names.  fronts: units of the fronts that serve them.  certificates: by application, the path of
-    its certificate, and that of what the host remembers of renewing it, or "". For each application: its
-    release, each process with state, memory (bytes), restarts and seconds since its start, the answer of its
-    health path, the days left of its certificate, and under "problems" what is wrong.
+    its certificate, and that of what the host remembers of renewing it, or "".  sites: by application, the URL that
+    its front is asked for.  For each application: its release, each process with state, memory (bytes), restarts,
+    seconds since its start, for a job when it ended and runs next, the answer of its health path and of its front, the
+    days left of its certificate, and under "problems" what is wrong.
     """
 
     apps: Sequence[str]
     fronts: Sequence[str] = ()
     certificates: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
+    sites: Mapping[str, str] = ()  # type: ignore[assignment]
 
     def label(self) -> str:
         return "state of %s" % listed(self.apps)
@@ -38,6 +42,8 @@ class ApplicationStates(Step):
             check_path(path, "certificates")
             if state:
                 check_path(state, "certificates")
+        for url in dict(self.sites).values():
+            check_text(url, "sites")
 
     def check(self, host: "System") -> Diff:
         units = {app: units_of(host, app) for app in self.apps}
@@ -47,6 +53,7 @@ class ApplicationStates(Step):
             "apps": {app: self._app(host, app, [states[name] for name in units[app]]) for app in self.apps},
             "fronts": [states[name] for name in fronts],
             "problems": ["%s is %s" % (name, states[name]["state"]) for name in fronts if bad(states[name])],
+            "now": round(time.time()),
             "lock": host.ledger.operator_lock(),
             "maintenance": closed_apps(host),
             "owed": sorted(name for name, entry in host.ledger.data["units"].items() if entry.get("owes")),
@@ -82,6 +89,11 @@ class ApplicationStates(Step):
             if is_web(app, each["unit"])
         ]
         problems += ["%(url)s: %(said)s" % each for each in found["health"] if each["said"]]
+        found["front"] = None
+        if current is not None and app in dict(self.sites):
+            found["front"] = answer_of_front(dict(self.sites)[app])
+            if found["front"]["said"]:
+                problems.append("the front answers %(url)s: %(said)s" % found["front"])
         path, state = dict(self.certificates).get(app, ("", ""))
         certificate = on_disk(host, path)
         found["certificate_days"] = certificate.get("days")

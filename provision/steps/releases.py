@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: the file of a release, below its folder, with the commit that it was made from
 COMMIT = ".prov/commit"
+#: the file that marks one as built ahead: it has not been in service
+BUILT = ".prov/built"
 
 
 @wanted()
@@ -47,6 +49,9 @@ class Current(Link):
     def apply(self, host: "System", diff: Diff) -> None:
         super().apply(host, diff)
         path = self._file(self.target)
+        mark = "%s/%s" % (os.path.dirname(path), os.path.basename(BUILT))
+        if host.files.stat(mark) is not None:
+            host.files.remove(mark)
         if self.commit and host.files.exists(os.path.dirname(path)):
             host.files.write(path, (self.commit + "\n").encode(), 0o644, *host.owner("root", "root"))
 
@@ -74,9 +79,9 @@ class OldReleases(Step):
     """Keep the newest releases in home/releases and the virtual environments that they use. Files that others
     put into an old release stay, and the step names them.
 
-    home: such as /srv/shop.  keep: how many stay.  current: name of the release in service, which always
-    stays. The age of a release is that of the link to its environment (`.venv`), which is made together with
-    the release.
+    home: such as /srv/shop.  keep: how many stay.  current: name of the release in service, or of the one that is
+    built, which always stay. The age of a release is that of the link to its environment (`.venv`), which is made
+    together with the release. The latest of those that were built and have not been in service stays as well.
     """
 
     home: str
@@ -127,11 +132,14 @@ class OldReleases(Step):
 
     def _old(self, host: "System") -> "Tuple[List[str], List[str]]":
         releases = "%s/releases" % self.home
-        staying = self._with_targets(host, releases, {self.current})
-        others = newest_first(host, self.home, staying)
-        old = others[max(0, self.keep - 1) :]
+        served = host.files.stat("%s/current" % self.home)
+        inside = {self.current, *([os.path.basename(served.target)] if served is not None else [])}
+        staying = self._with_targets(host, releases, inside)
+        built = [name for name in newest_first(host, self.home, set()) if is_built(host, self.home, name)]
+        others = [name for name in newest_first(host, self.home, staying) if name not in built]
+        old = others[max(0, self.keep - 1) :] + [name for name in built[1:] if name not in staying]
         used = set()
-        for name in [*staying, *(n for n in others if n not in old)]:
+        for name in [*staying, *(n for n in (*others, *built) if n not in old)]:
             link = host.files.stat("%s/%s/.venv" % (releases, name))
             if link is not None:
                 used.add(os.path.basename(link.target))
@@ -225,6 +233,11 @@ def newest_first(host: "System", home: str, besides: "Set[str]") -> List[str]:
     """Return the releases that prov made, except these. Unfinished ones, without an environment, come last."""
     names = [name for name in made(host, home, "releases") if name not in besides]
     return sorted(names, key=lambda name: -host.files.made("%s/releases/%s/.venv" % (home, name)))
+
+
+def is_built(host: "System", home: str, name: str) -> bool:
+    """Return whether a release was built ahead, and has not been in service."""
+    return host.files.stat("%s/releases/%s/%s" % (home, name, BUILT)) is not None
 
 
 current = step(Current)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.releases import is_built
 from provision.steps.service_environment import entries_of
+from provision.steps.support.served_releases import BACK
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import (
     empty_book,
@@ -68,7 +70,8 @@ class ReleaseServed(Step):
             found.append(Change("settings", "", self.release))
         if self.hold and not book["hold"]:
             found.append(Change("deploys", "", "held"))
-        return Diff(found) if found else Diff.none("is %s" % self.release)
+        why = BACK if self.again and book["live"] != self.instance else ""
+        return Diff(found, why) if found else Diff.none("is %s" % self.release)
 
     def apply(self, host: "System", diff: Diff) -> None:
         book, by = self._book(host), signed(host)
@@ -103,7 +106,8 @@ class ReleasesKnown(Step):
     """The releases of applications, as JSON in the outcome's stdout: by home, what its book says. Changes nothing.
 
     homes: such as /srv/shop. Each instance has, besides what the book has of it, "why": why it can't be served
-    again, or "". Releases that no book has are under "unrecorded".
+    again, or "". Releases that no book has are under "unrecorded", and those of them that were built ahead under
+    "built".
     """
 
     homes: Sequence[str]
@@ -132,6 +136,7 @@ class ReleasesKnown(Step):
         current = host.files.stat(home + "/current")
         book["current"] = current.target.rsplit("/", 1)[-1] if current is not None else ""
         book["unrecorded"] = [name for name in there if name not in recorded]
+        book["built"] = [name for name in book["unrecorded"] if is_built(host, home, name)]
         return book
 
     def apply(self, host: "System", diff: Diff) -> None:

@@ -11,6 +11,7 @@ from provision.steps.base import Diff, Step, check_path, check_seconds, check_te
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
+    from ssl import SSLContext
 
     from provision.system.host import System
 
@@ -125,10 +126,9 @@ class Url(Step):
         return ""
 
     def _connection(self, scheme: str, name: str, port: Optional[int]) -> "HTTPConnection":
-        import ssl
         from http.client import HTTPConnection
 
-        context = ssl.create_default_context(cafile=self.ca or None) if scheme == "https" else None
+        context = self._tls() if scheme == "https" else None
         port = port or (443 if context else 80)
         plain = (
             unix_socket(self.socket)
@@ -139,6 +139,11 @@ class Url(Step):
         connection = HTTPConnection(name, port, timeout=10)
         connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
         return connection
+
+    def _tls(self) -> "SSLContext":
+        import ssl
+
+        return ssl.create_default_context(cafile=self.ca or None)
 
 
 class Behind:

@@ -18,7 +18,7 @@ from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
 from provision.serving.instances import environment_file, loads
-from provision.serving.starting import settle
+from provision.serving.starting import settle, settle_built
 from provision.serving.workers import PROGRAMS, are_there
 from provision.steps import (
     apt,
@@ -60,6 +60,9 @@ def install(c: Host, p: AppRole) -> None:
         bound.await_providers(c, app)
         with part_of(c, app):
             prepare(c, app, check_deploy=p.check_deploy)
+        if c.dry_build:
+            c.later(lambda a=app: settle_built(c, a.release))  # type: ignore[misc]
+            continue
         c.later(lambda a=app: settle(c, a.release, a.commit))  # type: ignore[misc]
 
 
@@ -69,11 +72,14 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
     if not c.forced:
         releases_served.schema_known(c, release.home, schema_of(release))
     account(c, app, release)
-    bound.certify(c, app)
+    if not c.dry_build:
+        bound.certify(c, app)
     if app.packages.run or app.packages.build:
         apt.packages(c, [*app.packages.run, *app.packages.build])
-    with part_of(c, app, "environment"):
-        environment_file(c, release)
+    if not c.dry_build:
+        # the release in service reads it whenever it restarts
+        with part_of(c, app, "environment"):
+            environment_file(c, release)
     c.on_failure(lambda: without_release(c, release))
     files_of(c, release)
     if app.collects_static:
@@ -83,7 +89,7 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
     are_there(c, release)
     with part_of(c, app, "command"):
         chores.all_of(c, app, release, check_deploy=check_deploy)
-    if app.static:
+    if app.static and not c.dry_build:
         releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
 
 

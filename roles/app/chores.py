@@ -24,10 +24,11 @@ COVERED = ("security.W004", "security.W008")
 
 
 def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
-    """Do all tasks of a release, each once for the state that it depends on."""
+    """Do all tasks of a release, each once for the state that it depends on; if it is only built, those that concern
+    nothing but its folder."""
     if app.django:
         django(c, app, release, check_deploy=check_deploy)
-    if not app.chores:
+    if not app.chores or c.dry_build:
         return
     first = c.is_first(app)
     for number, chore in enumerate(app.chores, 1):
@@ -126,7 +127,7 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             state=release.id,
             fills=[f"{release.root}/{folder}" for folder in app.collected],
         )
-    if app.django.migrate:
+    if app.django.migrate and not c.dry_build:
         run(
             *("migrate", "--noinput"),
             user=app.user,

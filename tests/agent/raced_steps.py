@@ -26,6 +26,7 @@ from provision.steps.conditions import CommandCondition, FileCondition, ProcessC
 from provision.steps.configuration import Configuration
 from provision.steps.failed_releases import FailedRelease
 from provision.steps.fetch import Unpack
+from provision.steps.file_reading import FilesListed, PartRead
 from provision.steps.files import Absent, Directory, File, Link, Watched
 from provision.steps.git import Checkout
 from provision.steps.held_password import HeldPassword
@@ -133,9 +134,11 @@ RACED: dict[type[Step], Make] = {
     ],
     EnvironmentFile: lambda way, own: [EnvironmentFile(f"{way}/conf", 'A="new"\n', owner=USER)],
     FailedRelease: lambda way, own: [FailedRelease(way, "sub")],
+    FilesListed: lambda way, own: [FilesListed(way, USER, inside=True)],
     OldReleases: lambda way, own: [OldReleases(way, "none", keep=1)],
     ReleasesBefore: lambda way, own: [ReleasesBefore(way, "none", count=1)],
     PasswordFile: lambda way, own: [PasswordFile(f"{way}/conf", {}, Source.of(b"{}"), owner=USER)],
+    PartRead: lambda way, own: [PartRead(f"{way}/conf", 0, 1)],
     Permissions: lambda way, own: [
         Permissions(way, owner=USER, folders=0o755, files=0o644),
         Permissions(f"{way}/sub", owner="root", group="root"),
@@ -185,12 +188,14 @@ ELSEWHERE = {
     ],
     "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
     "they act in releases, folders of root's alone": [
-        "ApplicationCommand", "Built", "EnvironmentBefore", "ReleaseServed", "ReleasesKnown", "SchemaKnown",
+        "ApplicationCommand", "Built", "BuiltRelease", "EnvironmentBefore", "ReleaseServed", "ReleasesKnown",
+        "SchemaKnown",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
-        "ApplicationStates", "CertificateStates", "LogLines", "ProcessesControlled", "StaysWell",
-        "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
+        "ApplicationStates", "CertificateStates", "LogLines",
+        "ProcessesControlled", "StaysWell", "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service",
+        "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from agent_sessions import Agents
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.session import Session
 from provision.errors import ProvError
-from provision.steps.base import Step
+from provision.steps.base import Change, Step
+from provision.steps.built_releases import LIVE, BuiltRelease
+from provision.steps.files import Directory, Link
 from provision.steps.holds import ChangesAllowed, FreeOfLocks, OperatorLock, Resumed
+from provision.steps.releases import Current, OldReleases
 from provision.steps.releases_served import EnvironmentBefore, ReleaseServed, ReleasesKnown, SchemaKnown
 from provision.steps.undo import Undo
 
@@ -74,6 +78,54 @@ def test_a_release_is_recorded_once(agents: Agents, home: str) -> None:
     assert book["live"] == FIRST
     assert book["instances"][FIRST]["who"] == "test"
     assert book["unrecorded"] == [SECOND]
+
+
+def test_what_is_built_ahead_is_no_release_to_go_back_to_until_it_has_been_in_service(
+    agents: Agents, home: str
+) -> None:
+    made: list[Step] = [Directory(f"{home}/releases/{FIRST}/.prov"), BuiltRelease(home, FIRST)]
+    planned, built, again = (run(agents, *made, plan=plan)[-1] for plan in (True, False, False))
+    assert planned.diff == built.diff == [Change("release", "", "built, not in service")]
+    assert (again.state, again.why, again.stdout) == ("ok", "is built", "")
+    run(agents, served(home, SECOND))
+    book = known(agents, home)
+    assert (book["unrecorded"], book["built"]) == ([FIRST], [FIRST])
+
+    current = Current(f"{home}/current", f"releases/{FIRST}")
+    (planned,), (turned,) = (run(agents, current, plan=plan) for plan in (True, False))
+    assert planned.diff == turned.diff
+    assert known(agents, home)["built"] == []
+    (live,) = run(agents, BuiltRelease(home, FIRST))
+    assert (live.state, live.why, live.stdout) == ("ok", "is in service", LIVE)
+    (before,) = run(agents, BuiltRelease(home, SECOND))
+    assert (before.state, before.why, before.stdout) == ("ok", "has been in service", "")
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_built_ahead_counts_for_no_release_and_the_latest_stays(agents: Agents, root: Path) -> None:
+    home, names = str(root), [letter * 12 for letter in "abcdef"]
+    steps: list[Step] = [Directory(f"{home}/{each}") for each in ("releases", "venvs")]
+    for name in names:
+        steps += [Directory(f"{home}/venvs/{name}"), Directory(f"{home}/releases/{name}")]
+        steps += [Directory(f"{home}/releases/{name}/.prov")]
+        steps += [Link(f"{home}/releases/{name}/.venv", f"../../venvs/{name}")]
+    run(agents, *steps)
+    for number, name in enumerate(names):
+        # the age of a release is that of its link
+        os.utime(f"{home}/releases/{name}/.venv", (number, number), follow_symlinks=False)
+    # a and b have been in service, c is; d, e and then f are built
+    run(agents, Current(f"{home}/current", f"releases/{names[2]}"))
+    run(agents, *(BuiltRelease(home, name) for name in names[3:]))
+    old = OldReleases(home, names[5], keep=2)
+    (planned,), (gone,) = (run(agents, old, plan=plan) for plan in (True, False))
+    assert planned.diff == gone.diff
+    assert names_in(root / "releases") == [names[1], names[2], names[5]]
+    # another one comes into service: what is built stays
+    run(agents, OldReleases(home, names[2], keep=1))
+    assert names_in(root / "releases") == names_in(root / "venvs") == [names[2], names[5]]
 
 
 def test_a_plan_says_it_and_records_nothing(agents: Agents, home: str) -> None:

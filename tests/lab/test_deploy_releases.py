@@ -74,6 +74,32 @@ def test_a_change_goes_live_without_a_lost_request(two: Journey, page: Path) -> 
     assert deploy(two).tally(TWO)["changed"] == 0
 
 
+def test_a_release_is_built_first_and_put_into_service_later(two: Journey, page: Path) -> None:
+    site, before, served = two.site(TWO, "hello"), current("hello"), instances("hello")
+    page.write_text(page.read_text().replace("<title>", "<title>Built ahead: "))
+    settings = on(TWO, "sha256sum", "/etc/prov/hello.env")
+    plan = prov("deploy", TWO, "--dry-build", "--check", cwd=two.project.folder, status=3)
+    run = prov("deploy", TWO, "--dry-build", cwd=two.project.folder, status=0)
+    assert changed_steps(plan) == changed_steps(run)
+    (built,) = (event for event in run.events if event["event"] == "built" and event["app"] == "hello")
+    assert not built["live"]
+    assert (current("hello"), instances("hello")) == (before, served)
+    assert on(TWO, "sha256sum", "/etc/prov/hello.env") == settings
+    assert "Built ahead" not in site.get().text
+    again = prov("deploy", TWO, "--dry-build", cwd=two.project.folder, status=0)
+    assert again.tally(TWO)["changed"] == 0
+    listed = prov("releases", TWO, "hello", cwd=two.project.folder, status=0)
+    (known,) = (event["releases"] for event in listed.events if event["event"] == "releases")
+    assert [each["why_not"] for each in known if each["id"] == built["release"]] == [
+        "built, not in service yet"
+    ]
+
+    deployed = deploy(two)
+    assert [step for step in changed_steps(deployed) if step.startswith(("tree", "venv"))] == []
+    assert current("hello") == built["release"]
+    assert "Built ahead" in site.get().text
+
+
 def test_people_read_the_line_that_has_changed_and_what_is_served(two: Journey, page: Path) -> None:
     page.write_text(page.read_text().replace("<title>", "<title>Changed: "))
     found = {}

@@ -176,6 +176,12 @@ def test_status_and_logs_and_processes(busy: Busy) -> None:
     (status,) = [e for e in command(busy, "status", NAME).events if e["event"] == "status"]
     assert status["ok"]
     assert status["apps"]["hello"]["release"] == current()
+    front = status["apps"]["hello"]["front"]
+    assert front["url"].startswith("https://hello.test/") and front["said"] == ""
+    on(NAME, "systemctl", "stop", "nginx")
+    (down,) = [e for e in command(busy, "status", NAME, status=3).events if e["event"] == "status"]
+    assert any("Connection refused" in problem for problem in down["apps"]["hello"]["problems"])
+    on(NAME, "systemctl", "start", "nginx")
     watched = start("status", NAME, "--watch", cwd=busy.project.folder)
     assert watched.stdout is not None
     looks = [json.loads(watched.stdout.readline())["event"] for _ in range(8)]

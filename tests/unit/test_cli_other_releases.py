@@ -1,4 +1,4 @@
-"""--release: applications from git at another ref than the inventory's."""
+"""--release: applications from git at another ref than the inventory's; --dry-build: releases and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from test_git_sources import Repository, repository  # noqa: F401 (fixture)
 from provision.apps.application import Application
 from provision.cli.main import cli
 from provision.cli.prepare import RolePart, Scope, assigned
-from provision.errors import ConfigErrors, UsageError
+from provision.errors import ConfigErrors, ProvError, UsageError
 
 INVENTORY = """
 all:
@@ -23,6 +23,15 @@ all:
       apps:
         shop: {{source: "{url}", ref: main, target: "shop:app", domains: [shop.test]}}
         blog: {{source: src, target: "blog:app", domains: [blog.test]}}
+"""
+
+OWN_ROLE = """
+from provision.role import Host, task
+
+
+@task
+def install(c: Host) -> None:
+    pass
 """
 
 
@@ -75,6 +84,42 @@ def test_the_run_says_that_it_is_for_this_once() -> None:
 def test_what_has_no_other_release_is_refused() -> None:
     assert "none of these hosts has an application 'shup'" in refused(shup="v1")
     assert "needs a git source, but this one is a local folder" in refused(blog="v1")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_ref_that_the_repository_does_not_have_is_refused_before_any_host_is_asked() -> None:
+    for refs in ({"": "v9"}, {"shop": "v9"}):
+        with pytest.raises(ProvError, match="has no 'v9'"):
+            apps(**refs)
+    # the inventory's own is read while hosts log in
+    assert apps()["shop"].ref == "main"
+
+
+def dry_build(*options: str) -> str:
+    """Why it is refused."""
+    with pytest.raises(UsageError) as raised:
+        CliRunner().invoke(cli, ["deploy", "web1", "--dry-build", *options], catch_exceptions=False)
+    return f"{raised.value}"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dry_build_takes_what_makes_releases_and_no_more() -> None:
+    listed = CliRunner().invoke(cli, ["deploy", "web1", "--dry-build", "--list-steps"])
+    assert listed.exit_code == 0, listed.output
+    assert "tree /srv/shop/releases/" in listed.output and "built release " in listed.output
+    for other in ("nginx", "gunicorn", "/etc/prov/", "/current", "releases before"):
+        assert other not in listed.output
+    for options in (["--role", "app"], ["--prune"], ["--bake", "1m"]):
+        assert "--dry-build makes releases and nothing else" in dry_build(*options)
+
+
+def test_a_dry_build_has_something_to_build_with_a_role_that_knows_how(here: Path) -> None:
+    (here / "roles/app").mkdir(parents=True)
+    (here / "roles/app/__init__.py").write_text(OWN_ROLE)
+    assert "is the project's own, and may do more than build" in dry_build()
+    hosts = here / "inventory/hosts.yml"
+    hosts.write_text(hosts.read_text().replace("[app]", "[python]"))
+    assert "there is nothing to build, as no application is deployed on web1" in dry_build()
 
 
 def test_a_ref_without_a_name_has_to_be_plain(here: Path) -> None:

@@ -246,6 +246,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
         run_later=lambda: None,
         begun=[],
         planning=True,
+        dry_build=False,
     )
     run_roles(host)
     assert ran == ["base", "app"]

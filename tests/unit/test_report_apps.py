@@ -27,6 +27,7 @@ from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
+from provision.steps.support.installers import UNTOUCHED
 
 OLD, NEW = "c5fe8e168769", "da15adf1172d"
 #: a change of one line, as a host shows it
@@ -52,7 +53,9 @@ def step(
     state: str = "changed",
     why: str = "",
 ) -> StepDone:
-    return StepDone(host, role, label, state, why=why, diff=diff, about=About("shop", part))
+    return StepDone(
+        host, role, label, state, why=why, diff=diff, about=About("shop", part, "inventory/hosts.yml:12")
+    )
 
 
 def one_line(host: str = "web1") -> list[Event]:
@@ -359,7 +362,9 @@ SyntaxError: '(' was never closed"""
 
 def failed(part: str, message: str, stderr: str) -> list[str]:
     error = StepError(message, stderr=stderr, status=1, argv=["python"])
-    event = StepDone("web1", "app", "command x", "failed", error=error, about=About("shop", part))
+    event = StepDone(
+        "web1", "app", "command x", "failed", error=error, about=About("shop", part, "inventory/hosts.yml:12")
+    )
     return plain([event])
 
 
@@ -407,7 +412,7 @@ def test_without_a_traceback_the_last_line_is_the_cause() -> None:
     assert failed("import", "the command failed", f"{said}\n") == [
         f"web1: shop cannot be imported: {said}",
         "    The new release is not in service. If one served shop before, it still does.",
-        "    Correct `target` of shop in the inventory: module:name.",
+        "    Correct `target` of shop, inventory/hosts.yml:12: module:name.",
         "    Step: command x (-v shows all of it)",
     ]
     lines = failed("health", "http://s/ does not answer as it should within 30 s: connection refused", "")
@@ -418,7 +423,7 @@ def test_a_module_that_is_not_there_is_the_targets_fault_and_not_at_a_line_of_pr
     behind = IMPORT.partition('  File "/srv/shop/releases/da15adf1172d/shop.py"')[0]
     lines = failed("import", "the command failed", f"{behind}ModuleNotFoundError: No module named 'shp'")
     assert lines[0] == "web1: shop cannot be imported: ModuleNotFoundError: No module named 'shp'"
-    assert lines[2:-1] == ["    Correct `target` of shop in the inventory: module:name."]
+    assert lines[2:-1] == ["    Correct `target` of shop, inventory/hosts.yml:12: module:name."]
     own = failed("import", "the command failed", IMPORT.replace("SyntaxError", "ModuleNotFoundError"))
     assert not any("target" in line for line in own)
 
@@ -598,4 +603,9 @@ def test_what_pip_says_is_told_once() -> None:
     shown = failed("packages", f"pip: {said}", stderr)
     assert shown[0].endswith("requirement flask==99.9 (from versions: ..., 3.0.37, 3.0.38, 3.0.39)")
     assert "\n".join(shown).count("satisfies the requirement") == 1
-    assert shown[2:4] == ["    stderr:", "        ERROR: No matching distribution found for flask==99.9"]
+    assert "No matching distribution" not in "\n".join(shown)
+    error = StepError(f"pip: {said}", stderr=stderr, hint=f"The build needs libpq-dev. {UNTOUCHED}")
+    event = StepDone("web1", "app", "venv x", "failed", error=error, about=About("shop", "packages"))
+    shown = plain([event])
+    assert sum("still" in line for line in shown) == 1, "that the release before still runs"
+    assert "    The build needs libpq-dev." in shown

@@ -13,6 +13,7 @@ from provision.report.history_report import HistoryShown, line
 from provision.report.jsonl import JsonLines
 from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
+from provision.steps.support.served_releases import BACK, turned
 
 RUN: dict[str, Any] = {
     "id": 13,
@@ -60,8 +61,9 @@ def test_a_run_is_told_by_the_applications_that_it_turned_or_by_its_roles() -> N
         "before": "c5fe8e168769",
         "after": "da15adf1172d",
         "why": "commit a2b791c -> 9c01f3e",
+        "how": "",
     }
-    first = {"app": "api", "before": "", "after": "da15adf1172d", "why": ""}
+    first = {"app": "api", "before": "", "after": "da15adf1172d", "why": "", "how": ""}
     out, _ = shown(
         PastRun("web1", {**RUN, "apps": [turned, first], "roles": ["app", "nginx"]}),
         PastRun("web1", {**RUN, "apps": [], "roles": ["base", "nginx"]}),
@@ -70,6 +72,26 @@ def test_a_run_is_told_by_the_applications_that_it_turned_or_by_its_roles() -> N
         "13  2026-11-21 15:10:44  failed  shop c5fe8e1 -> da15adf (commit a2b791c -> 9c01f3e)  api new da15adf  1 step"
     )
     assert "  1 step of base, nginx  " in out.splitlines()[1]
+
+
+def test_a_rollback_and_a_build_are_called_so() -> None:
+    link = "link /srv/shop/current"
+    steps: list[dict[str, Any]] = [
+        {
+            "step": link,
+            "state": "changed",
+            "diff": [["target", "releases/bb", "releases/aa"]],
+            "why": "commit b -> a",
+        },
+        {"step": "release of /srv/shop in service", "state": "changed", "diff": [], "why": BACK},
+        {"step": "built release cc in /srv/api", "state": "changed", "diff": [["release", "", "built"]]},
+    ]
+    apps = turned(steps)
+    assert [(each["app"], each["how"]) for each in apps] == [("shop", "rollback"), ("api", "built")]
+    assert "  shop bb -> aa (rollback, commit b -> a)  api built cc, not in service  " in line(
+        {**RUN, "apps": apps}
+    )
+    assert [each["how"] for each in turned(steps[:1])] == [""]
 
 
 def test_one_run_with_its_differences() -> None:

@@ -110,6 +110,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "drawn as files.link",
     ),
     (
+        "built_releases.built_release",
+        "agent/test_releases_served.py::test_what_is_built_ahead_is_no_release_to_go_back_to_until_it_has_been_in_service",
+        "it writes one file into a release's own folder",
+    ),
+    (
         "failed_releases.failed_release",
         "agent/test_release_terms.py::test_a_release_that_failed_goes_with_its_run",
         "it is about this run alone",
@@ -118,6 +123,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "service_environment.environment_file",
         "agent/test_release_terms.py::test_variables_are_named_and_their_values_are_not",
         "drawn as files.file",
+    ),
+    (
+        "file_reading.files_listed file_reading.part_read",
+        "unit/test_cli_cp.py::test_a_folder_there_and_back_of_several_hosts",
+        "they change nothing",
     ),
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
     ("files.watched", "agent/test_cases.py::test_case", "it changes nothing"),

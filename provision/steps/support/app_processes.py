@@ -1,8 +1,9 @@
 """The processes of an application on its host: their units, states and health. Shipped to hosts (Python 3.8)."""
 
+import calendar
 import re
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.waiting import Url
@@ -11,7 +12,12 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 #: what systemctl(1) is asked of each unit
-ASKED = "Id,ActiveState,SubState,Result,MainPID,MemoryCurrent,NRestarts,NeedDaemonReload,ActiveEnterTimestampMonotonic"
+ASKED = (
+    "Id,ActiveState,SubState,Result,MainPID,MemoryCurrent,NRestarts,NeedDaemonReload,ActiveEnterTimestampMonotonic,"
+    "ExecMainExitTimestamp,NextElapseUSecRealtime"
+)
+#: how it writes times (systemd.time(7)); with its environment, in UTC
+TIME = "%a %Y-%m-%d %H:%M:%S UTC"
 HEALTH = re.compile(r"^X-Prov-Health=(.*)$", re.MULTILINE)
 #: what stands for the web process where processes are named
 WEB = "web"
@@ -66,7 +72,8 @@ def shown(host: "System", names: Sequence[str]) -> "Dict[str, Dict[str, Any]]":
     """Return what systemd says of units, by name."""
     if not names:
         return {}
-    answer = host.ask(("systemctl", "show", "-p", ASKED, "--", *names), timeout=30).require("systemctl show")
+    argv = ("systemctl", "show", "-p", ASKED, "--", *names)
+    answer = host.ask(argv, environment={"TZ": "UTC"}, timeout=30).require("systemctl show")
     blocks = answer.stdout.strip().split("\n\n")
     return {name: state_of_unit(name, block) for name, block in zip(names, blocks)}
 
@@ -90,7 +97,17 @@ def state_of_unit(name: str, block: str) -> Dict[str, Any]:
         "restarts": int(values.get("NRestarts") or 0),
         "seconds": round(since) if active in ("active", "reloading") else 0,
         "stale": values.get("NeedDaemonReload") == "yes",
+        "ended": epoch(values.get("ExecMainExitTimestamp", "")),
+        "next": epoch(values.get("NextElapseUSecRealtime", "")),
     }
+
+
+def epoch(text: str) -> "Optional[int]":
+    """Return a time that systemd has written, in seconds since 1970; None for none."""
+    try:
+        return calendar.timegm(time.strptime(text, TIME))
+    except ValueError:
+        return None
 
 
 def bad(state: "Mapping[str, Any]") -> bool:

@@ -26,7 +26,8 @@ SETTINGS = {
     "cert": "SSL_CERT_FILE",
 }
 
-
+#: what a failure leaves as it was
+UNTOUCHED = "Nothing that runs uses this environment yet: what ran before still runs."
 PIP = "/etc/pip.conf"
 #: an absolute path, alone, in a URL or in a setting
 PATH = re.compile(r"(?:^|[\s=,@\"'])(?:file://)?(/[^\s,;#\"']+)", re.MULTILINE)
@@ -86,7 +87,7 @@ class Installer(NamedTuple):
         first = [line[len(mark) :] for line in said for mark in marks if line.startswith(mark)][:1]
         built = output_of(result.stderr + "\n" + result.stdout)
         needed = missing_packages("\n".join(built))
-        advice = "Nothing that runs uses this environment yet: what ran before still runs."
+        advice = UNTOUCHED
         if needed:
             advice = "The build needs %s: an application asks for them with `packages: {build: [%s]}`. %s" % (
                 ", ".join(needed),

@@ -10,6 +10,9 @@ from provision.system.memory.removal import parts
 if TYPE_CHECKING:
     from provision.system.host import System
 
+#: the role of what a person has put on a host with prov: it belongs to no role, and is not pruned
+BY_HAND = "prov cp"
+
 
 class Thing(NamedTuple):
     """A thing that prov made.
@@ -44,6 +47,8 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
             above = os.path.dirname(above)
     names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
     for thing in made:
+        if made[thing]["role"] == BY_HAND:
+            continue
         kind, name = thing.split(" ", 1)
         if kind == "path" and any(above in host.files.tended for above, _ in folders_of(name)):
             continue

@@ -1,0 +1,61 @@
+"""Releases that are built ahead, by `prov deploy --dry-build`. Shipped to hosts (Python 3.8, standard library)."""
+
+import os
+from typing import TYPE_CHECKING
+
+from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.releases import BUILT, is_built
+from provision.system.memory.records import Damaged
+from provision.system.memory.release_book import read_book
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: in the outcome's stdout: the release is the one in service
+LIVE = "live"
+
+
+@wanted()
+class BuiltRelease(Step):
+    """A release that is complete and checked, marked as one that has not been in service until it is.
+
+    home: such as /srv/shop.  name: of the release. In the outcome's stdout is LIVE if it is in service.
+    """
+
+    home: str
+    name: str
+
+    def label(self) -> str:
+        return "built release %s in %s" % (self.name, self.home)
+
+    def validate(self) -> None:
+        check_path(self.home, "home")
+        check_text(self.name, "name")
+        if "/" in self.name:
+            raise ValueError("name must be that of a release, not %r" % self.name)
+
+    def check(self, host: "System") -> Diff:
+        current = host.files.stat("%s/current" % self.home)
+        if current is not None and os.path.basename(current.target) == self.name:
+            self.scratch["stdout"] = LIVE
+            return Diff.none("is in service")
+        if self._was_served(host):
+            return Diff.none("has been in service")
+        if is_built(host, self.home, self.name):
+            return Diff.none("is built")
+        return Diff([Change("release", "", "built, not in service")])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        path = "%s/releases/%s/%s" % (self.home, self.name, BUILT)
+        host.files.write(path, b"", 0o644, *host.owner("root", "root"))
+
+    def _was_served(self, host: "System") -> bool:
+        try:
+            book = read_book(host, self.home)
+        except Damaged:
+            # nothing can be read from it: the release in service begins a new one
+            return False
+        return any(entry["release"] == self.name for entry in book["instances"].values())
+
+
+built_release = step(BuiltRelease)
