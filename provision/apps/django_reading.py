@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from collections.abc import Iterator
 
 from provision.apps.project_reading import EntryPoint, ProjectFiles
 from provision.values import dataclass
@@ -20,7 +21,8 @@ ASKED = ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT", "BASE_DIR")
 class DjangoProject:
     """A Django project. root: folder of manage.py, below the source's; "" for the source itself.
 
-    settings: module.  settings_path: its file.  target: what is served; None without wsgi.py and asgi.py.
+    settings: module.  settings_path: its file.  settings_files: this and those that it imports all names from.
+    target: what is served; None without wsgi.py and asgi.py.
     values: settings as texts, as far as they could be read: paths begin with "/" and are below `root`.
     """
 
@@ -28,6 +30,7 @@ class DjangoProject:
     manage: str
     settings: str
     settings_path: str
+    settings_files: tuple[str, ...]
     target: EntryPoint | None
     values: dict[str, str]
 
@@ -45,7 +48,8 @@ def django_project(files: ProjectFiles) -> DjangoProject | None:
         settings = best(files, root, theirs[1] if theirs else named)
         path = module_file(files, root, settings)
         values = values_of(files, root, settings, path)
-        return DjangoProject(root, manage, settings, path, speaking(files, root, served), values)
+        everything = tuple(dict.fromkeys(settings_files(files, root, settings, path)))
+        return DjangoProject(root, manage, settings, path, everything, speaking(files, root, served), values)
     return None
 
 
@@ -94,14 +98,31 @@ def module_file(files: ProjectFiles, root: str, module: str) -> str:
     return next((each for each in (f"{path}.py", f"{path}/__init__.py") if each in files.paths), "")
 
 
+def whole_module(files: ProjectFiles, root: str, settings: str, node: ast.ImportFrom) -> tuple[str, str]:
+    """Return the module that settings import all names from, and its file; "" if it is not in the source."""
+    if not any(each.name == "*" for each in node.names):
+        return "", ""
+    name = f"{settings.rpartition('.')[0]}.{node.module}" if node.level else str(node.module)
+    return name, module_file(files, root, name)
+
+
+def settings_files(files: ProjectFiles, root: str, settings: str, path: str) -> Iterator[str]:
+    """Yield the file of the settings, and those of modules that they import all names from."""
+    if path:
+        yield path
+    for node in files.tree(path).body if path else ():
+        if isinstance(node, ast.ImportFrom):
+            name, other = whole_module(files, root, settings, node)
+            if other and other != path:
+                yield from settings_files(files, root, name, other)
+
+
 def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[str, str]:
     """Return file settings, including those imported from other modules (`from .base import *`)."""
     known: dict[str, str] = {}
-    package = settings.rpartition(".")[0]
     for node in files.tree(path).body if path else ():
-        if isinstance(node, ast.ImportFrom) and any(each.name == "*" for each in node.names):
-            name = f"{package}.{node.module}" if node.level else str(node.module)
-            other = module_file(files, root, name)
+        if isinstance(node, ast.ImportFrom):
+            name, other = whole_module(files, root, settings, node)
             if other and other != path:
                 known.update(values_of(files, root, name, other))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):

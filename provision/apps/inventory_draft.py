@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from provision.apps.compose_reading import compose_services, processes_in, used_in
+from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
 from provision.apps.django_reading import ASKED, DjangoProject, django_project
+from provision.apps.environment_reading import required_variables
 from provision.apps.procfile import ProcfileParts, read_procfile
 from provision.apps.project_reading import EntryPoint, ProjectFiles, health_of, module_of, target_of
-from provision.apps.requirements import USUAL, FolderTree, requires_python
-from provision.errors import UsageError
+from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
+from provision.errors import ConfigError, UsageError
+from provision.inventory.masking import names_a_secret
 from provision.values import dataclass
 
 #: the default image of a lab host, and the Python version of each image
 LAB_IMAGE = "debian-12"
 PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
+#: for each use, the patterns of variables by which an application finds it
+ASKED_BY = {"database": r"DATABASE_URL", "queue": r"REDIS_URL|[\"']CELERY_(BROKER_URL|RESULT_BACKEND)[\"']"}
+ASKED_BY["cache"] = ASKED_BY["queue"]
+#: variables that `uses` sets
+PROVIDED = {
+    "database": {"DATABASE_URL", "PGHOST", "PGDATABASE", "PGUSER"},
+    "queue": {"REDIS_URL", "QUEUE_URL", "RQ_REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"},
+    "cache": {"REDIS_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"},
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,15 @@ class ApplicationDraft:
 
     def served_under(self, domain: str) -> ApplicationDraft:
         """Return the draft with another public name than NAME.test."""
-        settings = [(name, [domain] if name == "domains" else v, said) for name, v, said in self.settings]
-        return ApplicationDraft(self.name, settings, self.roles, self.unclear)
+        tried = f"{self.name}.test"
+        changed: list[tuple[str, object, str]] = []
+        for name, value, said in self.settings:
+            if name == "domains":
+                value = [domain]
+            elif name == "environment" and isinstance(value, Mapping):
+                value = {key: domain if each == tried else each for key, each in value.items()}
+            changed.append((name, value, said))
+        return ApplicationDraft(self.name, changed, self.roles, self.unclear)
 
 
 def draft_of(files: ProjectFiles) -> ApplicationDraft:
@@ -83,8 +101,9 @@ class Drafting:
         self._requirements(root)
         self._python(root)
         self._release(served)
-        self._processes()
-        self._uses()
+        processes = self._processes()
+        uses = self._uses(queue=any(QUEUES.search(text_of(each)) for each in processes.values()))
+        self._variables(uses)
         return ApplicationDraft(self.name, self._settings, self._roles, self._unclear)
 
     def _put(self, name: str, value: object, comment: str) -> None:
@@ -136,6 +155,14 @@ class Drafting:
             )
             self._put("writable", [media], "kept over releases")
         self._database(project)
+        hosts = re.search(r"[\"'](?!PROV_)(\w+_ALLOWED_HOSTS)[\"']", self._texts(project))
+        if hosts:
+            self._put(
+                "environment", {hosts[1]: f"{self.name}.test"}, "its settings read the domain from there"
+            )
+
+    def _texts(self, project: DjangoProject) -> str:
+        return "\n".join(self._files.text(path) for path in project.settings_files)
 
     def _asked(self, project: DjangoProject) -> dict[str, str]:
         """Ask Django itself for what reading could not find."""
@@ -176,6 +203,7 @@ class Drafting:
         folders = [root, *posixpath.dirname(root).split("/")] if root else [""]
         usual = {posixpath.join(folder, name) for folder in (*folders, "") for name in USUAL}
         if usual & set(self._files.paths):
+            self._readable(root)
             return
         others = [
             p for p in self._files.paths if re.fullmatch(r"requirements/(production|prod|base|main)\.txt", p)
@@ -185,6 +213,15 @@ class Drafting:
             self._put("requirements", posixpath.relpath(best, root or "."), "its packages")
         else:
             self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
+
+    def _readable(self, root: str) -> None:
+        """Report a lock that only its own tool reads, with the command that exports it."""
+        tree = FolderTree(self._files.folder)
+        path = listed_in(tree, root) or ""
+        try:
+            refuse_unreadable(path, tree, where="")
+        except ConfigError as error:
+            self._unclear.append(f"{path} {error.message}. {error.hint}".rstrip(". "))
 
     def _python(self, root: str) -> None:
         """Find out which Python it needs, if the host that is tried first lacks it."""
@@ -213,36 +250,78 @@ class Drafting:
         if commands:
             self._put("release", commands, "run for each release, before it goes into service")
 
-    def _processes(self) -> None:
-        found: dict[str, object] = {name: list(words) for name, words in self._procfile.processes.items()}
-        said_in = "Procfile" if found else self._compose
-        found = found or dict(processes_in(self._services))
+    def _processes(self) -> Mapping[str, object]:
+        listed = self._procfile.processes
+        said_in = "Procfile" if listed else self._compose
+        found = {
+            name: process(words, self.name)
+            for name, words in (listed or processes_in(self._services)).items()
+        }
         celery = self._files.mentions(r"(?m)^\s*\w+\s*(:\s*\w+\s*)?=\s*(celery\.)?Celery\(")
         if not found and celery:
             root = f"{self._django.root}/" if self._django and self._django.root else ""
             said_in, module = celery, module_of(celery.removeprefix(root))[0].removesuffix(".celery")
             found["worker"] = f"celery -A {module} worker"
             if self._files.mentions(r"beat_schedule|CELERY_BEAT|django_celery_beat"):
-                found["beat"] = {
-                    "command": f"celery -A {module} beat -s /tmp/celerybeat-schedule",
-                    "on": "one",
-                }
+                found["beat"] = process(["celery", "-A", module, "beat"], self.name)
         if found:
             self._put("processes", found, f"found in {said_in}")
+        return found
 
-    def _uses(self) -> None:
-        found = used_in(self._services)
+    def _uses(self, *, queue: bool) -> Mapping[str, str]:
+        """Find what it uses. queue: whether it has workers, which find their queue in Redis."""
+        found = {
+            "queue" if queue and name == "cache" else name: role
+            for name, role in used_in(self._services).items()
+        }
+        known = {name: role for name, role in found.items() if self._files.mentions(ASKED_BY[name])}
         for name, role in found.items():
-            variable = f"{'DATABASE' if name == 'database' else 'REDIS'}_URL"
-            if self._files.mentions(variable):
+            if name in known:
                 self._roles.append(role)
             else:
+                variable = f"{'DATABASE' if name == 'database' else 'REDIS'}_URL"
                 self._unclear.append(
                     f"{self._compose} has {role}, and no module asks for {variable}: see `uses`"
                 )
-        known = {name: role for name, role in found.items() if role in self._roles}
         if known:
             self._put("uses", known, f"found in {self._compose}; on the same host")
+        return known
+
+    def _variables(self, uses: Mapping[str, str]) -> None:
+        """Report variables without which the application does not start."""
+        paths = self._django.settings_files if self._django else self._files.modules
+        given = {"DATA_DIR", "ALLOWED_HOSTS", "BEHIND_PROXY"} if self._django else set()
+        given = given.union(*(PROVIDED[name] for name in uses))
+        for name, path in required_variables(self._files, paths).items():
+            if name in given or name.startswith("PROV_") or name.endswith("_ALLOWED_HOSTS"):
+                continue
+            if name == "DATABASE_URL":
+                where = "list the role postgres, and set `uses: {database: postgres}`"
+            else:
+                where = f"set it in `{'secrets' if names_a_secret(name) else 'environment'}`"
+            self._unclear.append(f"{path} needs the variable {name}: {where}")
+
+
+def process(words: Sequence[str], name: str) -> object:
+    """Return a process as the inventory has it. name: of the application.
+
+    Celery's beat runs once, and keeps its schedule in the working directory, where nothing can be written.
+    """
+    if words[0] != "celery" or "beat" not in words:
+        return list(words)
+    options = {word.partition("=")[0] for word in words}
+    said = options & {"-s", "--schedule", "-S", "--scheduler"}
+    return {
+        "command": [*words, *([] if said else ["-s", f"/var/lib/app-{name}/celerybeat-schedule"])],
+        "on": "one",
+    }
+
+
+def text_of(command: object) -> str:
+    """Return a process's command as one line."""
+    if isinstance(command, Mapping):
+        command = command["command"]
+    return " ".join(map(str, command)) if isinstance(command, list) else str(command)
 
 
 def name_of(folder: Path) -> str:

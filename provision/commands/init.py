@@ -63,7 +63,7 @@ def start_project(folder: Path, out: Format) -> None:
 
 
 def write_inventory(folder: Path, host: str | None, domain: str | None, out: Format) -> None:
-    """Write the inventory of the application in a folder, and say what was not understood."""
+    """Write the inventory of the application in a folder, and say what is left to its user."""
     from provision.apps.inventory_draft import draft_of
     from provision.apps.inventory_writing import inventory_text
     from provision.apps.project_reading import ProjectFiles
@@ -85,7 +85,7 @@ def write_inventory(folder: Path, host: str | None, domain: str | None, out: For
     out.show({"event": "unclear", "text": text} for text in draft.unclear)
     out.end()
     for text in draft.unclear:
-        say(f"not understood: {text}", err=True)
+        say(f"left to you: {text}", err=True)
     boot = f"prov lab up {host}  &&  " if "." not in host else ""
     say(f"\nNow:  prov check  &&  {boot}prov deploy {host}", err=True)
 

@@ -228,6 +228,32 @@ def test_a_database_says_itself_whether_migrations_are_due(django_polls: Example
     assert chore("--check") == 3, "it can't be told"
 
 
+def test_migrations_may_be_anywhere_and_fronts_settle_findings(django_polls: Example, tmp_path: Path) -> None:
+    shutil.copytree(django_polls.folder / "polls/migrations", tmp_path / "schema")
+    settings = 'from polls_site.settings import *\nMIGRATION_MODULES = {"polls": "schema"}\nSECURE_HSTS_SECONDS = 0\n'
+    (tmp_path / "moved.py").write_text(settings)
+    given = {**os.environ, **PRODUCTION, "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "moved"}
+
+    def chore(*arguments: str, **more: str) -> int:
+        argv = [str(django_polls.bin / "python"), str(CHORES), "manage.py", *arguments]
+        environment = {**given, "PYTHONPATH": str(tmp_path), **more}
+        done = subprocess.run(
+            argv, cwd=django_polls.folder, env=environment, capture_output=True, check=False
+        )
+        return done.returncode
+
+    assert (chore("migrate", "--noinput"), chore("migrate", "--check")) == (0, 0)
+    later = "from django.db import migrations\nclass Migration(migrations.Migration):\n"
+    (tmp_path / "schema/0003_later.py").write_text(
+        later + "    dependencies = [('polls', '0002_sample_question')]\n"
+    )
+    assert chore("migrate", "--check") == 1
+
+    strict = ("check", "--deploy", "--fail-level", "WARNING")
+    assert chore(*strict) != 0, "no HSTS"
+    assert chore(*strict, PROV_COVERED="security.W004 security.W008") == 0
+
+
 def test_django_polls_deploys_and_serves(django_polls: Example, tmp_path: Path) -> None:
     django_polls.env = {**PRODUCTION, "DATA_DIR": str(tmp_path)}
     manage = django_polls.manage

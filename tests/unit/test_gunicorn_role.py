@@ -32,6 +32,12 @@ def test_script_name_of_a_request_is_not_believed(tmp_path: Path, monkeypatch: p
     assert found["util"].set_owner_process(1, 1, initgroups=False) is None
 
 
+def test_a_query_may_be_as_long_as_for_other_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(tmp_path, monkeypatch)["limit_request_line"] == 8190
+    (tmp_path / "gunicorn.conf.py").write_text("limit_request_line = 2000\n")
+    assert settings(tmp_path, monkeypatch)["limit_request_line"] == 2000
+
+
 def test_own_gunicorn_conf_still_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         "import os\nforwarder_headers = 'SCRIPT_NAME'\n"

@@ -184,7 +184,63 @@ def test_a_celery_application_without_a_procfile(tmp_path: Path) -> None:
     files = {**DJANGO, "backend/site_/celery.py": "app = Celery('site_')\napp.conf.beat_schedule = {}\n"}
     found, _ = init(tmp_path / "shop", files)
     assert found["processes"]["worker"] == "celery -A site_ worker"
-    assert found["processes"]["beat"]["on"] == "one"
+    assert found["processes"]["beat"] == {
+        # a release is read-only, and beat writes its schedule into the working directory
+        "command": ["celery", "-A", "site_", "beat", "-s", "/var/lib/app-shop/celerybeat-schedule"],
+        "on": "one",
+    }
+
+
+def test_redis_of_workers_is_found_by_the_variables_of_celery(tmp_path: Path) -> None:
+    production = 'from .base import *\nALLOWED_HOSTS = env.list("SHOP_ALLOWED_HOSTS", default=["shop.com"])\n'
+    compose = """
+        services:
+          worker: {build: ., command: celery -A site_ worker}
+          beat: {build: ., command: celery -A site_ beat --schedule=/tmp/x}
+          redis: {image: "redis:7"}
+    """
+    files = {
+        **DJANGO,
+        "backend/site_/settings/base.py": BASE + "    CELERY_BROKER_URL = env('CELERY_BROKER_URL')\n",
+        "backend/site_/settings/production.py": production,
+        "docker-compose.yml": compose,
+    }
+    found, unclear = init(tmp_path / "shop", files, "--domain", "shop.example.com")
+    assert found["uses"] == {"queue": "redis"}
+    assert found["environment"] == {"SHOP_ALLOWED_HOSTS": "shop.example.com"}
+    assert found["processes"]["beat"]["command"][-2:] == ["beat", "--schedule=/tmp/x"]
+    assert [text for text in unclear if "variable" in text] == []
+
+
+def test_variables_that_it_cannot_start_without_are_named(tmp_path: Path) -> None:
+    main = """
+        import os, sentry
+        from decouple import config
+        from fastapi import FastAPI
+        app = FastAPI()
+        app.state.key = os.environ["SIGNING_KEY"]
+        os.environ["TZ"] = os.getenv("ZONE", os.environ.get("HOUSE", "UTC"))
+        DEBUG, NAME = config("DEBUG", default=False), config("SITE_NAME", cast=str)
+        DATABASE = os.environ["DATABASE_URL"]
+    """
+    _, unclear = init(tmp_path / "shop", {"main.py": main, "requirements.txt": "fastapi\n"})
+    assert [text for text in unclear if "variable" in text] == [
+        "main.py needs the variable SIGNING_KEY: set it in `secrets`",
+        "main.py needs the variable DATABASE_URL: list the role postgres, and set `uses: {database: postgres}`",
+        "main.py needs the variable SITE_NAME: set it in `environment`",
+    ]
+
+
+def test_a_lock_that_only_its_tool_reads_is_told(tmp_path: Path) -> None:
+    files = {"app.py": "from quart import Quart\napp = Quart('x')\n", "poetry.lock": ""}
+    with pytest.raises(ConfigError, match="can be read only by its own tool"):
+        init(tmp_path, files)
+    project(tmp_path / "other", files)
+    result = CliRunner().invoke(cli, ["init", str(tmp_path / "other")], standalone_mode=False)
+    assert (
+        "left to you: poetry.lock can be read only by its own tool. Export requirements: poetry export"
+        in result.output
+    )
 
 
 def test_what_is_said_to_be_not_understood(tmp_path: Path) -> None:

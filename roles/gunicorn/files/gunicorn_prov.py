@@ -15,6 +15,9 @@ if gunicorn.version_info < (21,):
     # it sets the user that it runs as already, and units of applications may not even do that
     vars(util)["set_owner_process"] = lambda *arguments, **options: None
 
+# bytes of "GET /path?query HTTP/1.1": gunicorn's most; its default of 4094 refuses what fronts and other servers take
+limit_request_line = 8190
+
 spec = importlib.util.spec_from_file_location("__config__", Path("gunicorn.conf.py"))
 if spec is not None and spec.loader is not None and Path("gunicorn.conf.py").is_file():
     own = importlib.util.module_from_spec(spec)
