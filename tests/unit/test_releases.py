@@ -209,6 +209,27 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
     assert raised.value.where == str(source)
 
 
+def test_static_files_that_are_ignored_or_misspelt(source: Path) -> None:
+    for prefix, path in (("/static/", "dist"), ("/static/", "dits"), ("/favicon.ico", "dist/icon.ico")):
+        (source / "dist").mkdir(exist_ok=True)
+        (source / "dist/main.js").write_text("")
+        (source / ".gitignore").write_text("dist/\n")
+        with pytest.raises(ProvError, match=f"{path}, which {prefix} of shop is to show, ") as raised:
+            release(source, static=f"{{{prefix}: {path}}}")
+        assert "Is it ignored by .gitignore?" in raised.value.message
+    (source / ".gitignore").unlink()
+    assert release(source, static="{/static/: dist}")
+
+
+def test_packages_may_be_listed_above_the_application(source: Path) -> None:
+    (source / "src").mkdir()
+    (source / "src/shop.py").write_text("app = 1\n")
+    found = release(source, subdirectory="src", requirements="../requirements.txt")
+    assert found.venv == release(source, subdirectory="src").venv, "the nearest above is found, too"
+    (source / "requirements.txt").write_text("bottle\n")
+    assert release(source, subdirectory="src", requirements="../requirements.txt").venv != found.venv
+
+
 def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
     (source / "src/store").mkdir(parents=True)
     (source / "src/store/web.py").write_text("")
