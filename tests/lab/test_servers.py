@@ -138,6 +138,7 @@ def test_pages_files_and_uploads(served: Served, host: str, app: str) -> None:
     address = next(word for word in page.text.split('"') if word.endswith(".css"))
     style = site.get(address.removeprefix(site.prefix) if address.startswith("/") else f"/{address}")
     assert (style.status, "font-family" in style.text) == (200, True)
+    assert site.get(f"/?q={'x' * 7000}").status == 200, "gunicorn's default is 4094 bytes"
     answer = site.get("/upload", body=LARGE, timeout=20)
     assert answer.status == 200
     assert answer.json() == {"bytes": len(LARGE), "sha256": hashlib.sha256(LARGE).hexdigest()}
