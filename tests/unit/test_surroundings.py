@@ -40,8 +40,8 @@ def test_a_sandbox_shows_the_system_to_who_asks(tmp_path: Path, setting: str) ->
     # psutil reads /proc of the system, and asks for addresses by netlink
     role = SimpleNamespace(tasks_max=9, open_files=9, private_users=True, deny_write_execute=True)
     template = ROLES / "app/templates/sandbox.j2"
-    strict = render(template, {"app": app(tmp_path), "p": role})
-    asked = render(template, {"app": app(tmp_path, sandbox={setting: True}), "p": role})
+    strict = str(render(template, {"app": app(tmp_path), "p": role}))
+    asked = str(render(template, {"app": app(tmp_path, sandbox={setting: True}), "p": role}))
     assert "ProcSubset=pid" in strict and "AF_NETLINK" not in strict
     assert ("ProcSubset=pid" not in asked) == (setting == "proc")
     assert ("AF_NETLINK" in asked) == (setting == "netlink")
