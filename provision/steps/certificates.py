@@ -115,7 +115,8 @@ class SelfSigned(Keyed):
 
         certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
 
-    days: its lifetime.  renew: replace it when less than this fraction of its lifetime is left.
+    days: lifetime of a new one.  renew: replace the certificate when less than this fraction of those days is
+    left, whatever lifetime it began with.
     A certificate of another issuer is replaced.
     """
 
@@ -137,7 +138,7 @@ class SelfSigned(Keyed):
         if host.files.predicted(self.path):
             return Diff.none("is made by this run")
         values = read(host, "x509", self.path, self.key)
-        found = faults(values, self.names, self.renew)
+        found = faults(values, self.names, self.renew, self.days)
         if values and values["subject"] != values["issuer"]:
             found.append(Change("issuer", values["issuer"].replace("\n", ", "), "itself"))
         return Diff(found) if found else Diff.none("valid until %s" % values["notAfter"])

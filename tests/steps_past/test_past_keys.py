@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import pasts
 from forked import Host, Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pasts import There, put
@@ -72,6 +73,12 @@ def test_private_key(hosts: Hosts, there: There, kind: str, mode: int, owner: st
             assert held.after["k"][4] == there.data, "a key that is good stays"
 
 
+# valid, but for less time than a renewal waits for
+@example(
+    there=There("file", key("RSA-2048")),
+    made=There("file", certificate("RSA-2048", "a.test", 1)),
+    names=["a.test"],
+)
 @drawn(
     there=pasts.theres(keys),
     made=pasts.theres(certificates),
@@ -91,7 +98,10 @@ def test_self_signed(hosts: Hosts, there: There, made: There, names: list[str]) 
         good = ValidCertificate(at, of, names, 14)
         assert host.run(good)[0].error is None
 
-    hold(host, SelfSigned(of, at, names), effect=is_so)
+    held = hold(host, SelfSigned(of, at, names), effect=is_so)
+    good = {key("P-256"): certificate("P-256", "a.test", 300)}.get(there.data)
+    if there.kind == made.kind == "file" and good == made.data and names == ["a.test"]:
+        assert held.after == held.before, "a certificate that is good stays"
 
 
 @drawn(

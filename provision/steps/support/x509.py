@@ -111,8 +111,11 @@ def lifetime(values: Dict[str, str]) -> Tuple[float, float]:
     return end - begin, end - time.time()
 
 
-def faults(values: Dict[str, str], names: Sequence[str], renew: float) -> List[Change]:
-    """Return what is wrong with a certificate that should be for a key and these names."""
+def faults(values: Dict[str, str], names: Sequence[str], renew: float, days: int = 0) -> List[Change]:
+    """Return what is wrong with a certificate that should be for a key and these names.
+
+    renew: the part of its lifetime that must be left; of so many days, if days are given.
+    """
     if not values:
         return [Change("certificate", "damaged", ", ".join(names))]
     found = []
@@ -122,9 +125,9 @@ def faults(values: Dict[str, str], names: Sequence[str], renew: float) -> List[C
     if values["matches"] != "yes":
         found.append(Change("key", "another one", "the host's"))
     whole, left = lifetime(values)
-    if left < whole * renew:
-        days = "ended" if left < 0 else "ends in %d days" % (left // 86400)
-        found.append(Change("lifetime", days, "a new one"))
+    if left < (days * 86400 or whole) * renew:
+        ends = "ended" if left < 0 else "ends in %d days" % (left // 86400)
+        found.append(Change("lifetime", ends, "a new one"))
     return found
 
 
