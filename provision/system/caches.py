@@ -11,7 +11,7 @@ from typing import IO, Dict, Optional
 HOME = "/var/cache/prov"
 #: seconds; coarser than any file system's clock
 CLOCK_TICK = 2.0
-#: maximum hashes in one file
+#: hashes in one file, unless a run needs more: it keeps all of its own
 MOST = 20000
 #: maximum bytes of such a file
 LARGEST = 64 * 1024 * 1024
@@ -101,7 +101,7 @@ class Hashes:
     def save(self) -> None:
         """Keep the hashes for the next run, those of this run first."""
         if self._new and self._path:
-            lines = list({**self._used, **(self._stored or {})}.items())[:MOST]
+            lines = list({**self._used, **(self._stored or {})}.items())[: max(MOST, len(self._used))]
             keep(self._path, "".join("%s %s\n" % line for line in lines).encode())
 
 

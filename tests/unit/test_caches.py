@@ -53,6 +53,24 @@ def test_hashes_are_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pyt
     assert again.of(str(file), file.stat()) != digest
 
 
+def test_a_run_keeps_all_hashes_that_it_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
+    monkeypatch.setattr("provision.system.caches.MOST", 2)
+    files, place = [tmp_path / name for name in "abc"], str(tmp_path / "hashes")
+    first = Hashes(place)
+    for file in files:
+        file.write_text(file.name)
+        first.of(str(file), file.stat())
+    first.save()
+    second = Hashes(place)
+    assert all(second.find(file.stat()) for file in files)
+    third = Hashes(place)
+    (tmp_path / "d").write_text("d")
+    third.of(str(tmp_path / "d"), (tmp_path / "d").stat())
+    third.save()
+    assert len(Path(place).read_text().splitlines()) == 2, "of others, as many as there is room for"
+
+
 def test_a_file_that_has_just_changed_is_hashed_again(tmp_path: Path) -> None:
     file, place = tmp_path / "file", str(tmp_path / "hashes")
     file.write_text("one")

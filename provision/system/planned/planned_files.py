@@ -4,12 +4,23 @@ import contextlib
 import hashlib
 import io
 import os
-from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
 from provision.system.descriptors import DEFAULT_ACL, attribute, is_directory, opened
 from provision.system.host_files import Content, Fetch, Files, Stat
-from provision.system.paths import ACL, DirEntry, NoWay, Way, inside, reached, refuse_hard_link, walk, way
+from provision.system.paths import (
+    ACL,
+    DirEntry,
+    Folder,
+    NoWay,
+    Way,
+    inside,
+    reached,
+    refuse_hard_link,
+    walk,
+    way,
+)
 from provision.system.source import Source
 
 #: bytes; a plan fetches smaller contents when a later step reads them, and knows larger ones by hash
@@ -39,6 +50,10 @@ class PlannedFiles(Files):
         super().__init__(fetch)
         #: by real path (no links in its directories); None where something was removed
         self._nodes: Dict[str, Optional[Node]] = {}
+        #: folder -> the names in it that have, or lead to, a prediction
+        self._names: Dict[str, Set[str]] = {}
+        #: where ways to files have led, by the user who went and the folder as it was written
+        self._folders: Dict[Tuple[int, str], Folder] = {}
         self._acls: Dict[Tuple[str, bool], bytes] = {}
 
     # -- reading
@@ -84,13 +99,14 @@ class PlannedFiles(Files):
         if here is None:
             return []
         node = self._nodes.get(here)
-        hidden = (node is not None and node.opaque) or self._hidden(here)
+        hidden = (node is not None and (node.opaque or node.stat.kind != "dir")) or self._hidden(here)
         names = set() if hidden else set(super().list(here))
-        for other, inner in self._nodes.items():
-            if os.path.dirname(other) == here:
-                names.discard(os.path.basename(other))
-                if inner is not None:
-                    names.add(os.path.basename(other))
+        for name in self._names.get(here, ()):
+            at = inside(here, name)
+            if self._nodes.get(at) is not None:
+                names.add(name)
+            elif at in self._nodes:
+                names.discard(name)
         return sorted(names)
 
     def made(self, path: str) -> float:
@@ -148,45 +164,53 @@ class PlannedFiles(Files):
         self._refuse_directory(here, path)
         if isinstance(content, bytes):
             stat = Stat("file", mode, uid, gid, len(content))
-            self._nodes[here] = Node(stat, content, hashlib.sha256(content).hexdigest())
+            self._set(here, Node(stat, content, hashlib.sha256(content).hexdigest()))
             return
         stat = Stat("file", mode, uid, gid, content.size)
         small = 0 <= content.size <= KEEP_LIMIT
         known = content.sha256 or "made on the controller: %s" % content.key
-        self._nodes[here] = Node(stat, None, known, source=content if small else None)
+        self._set(here, Node(stat, None, known, source=content if small else None))
 
     def sync(self) -> None:
         """Do nothing: nothing was written."""
 
     def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
-        here = self._found(origin)
+        here, at = self._found(origin), self._new(path)
         node = self._nodes.get(here)
         now = self._stat_at(here)
         assert now is not None  # _found has checked it
+        if now.kind == "dir":
+            raise IsADirectoryError(21, os.strerror(21), origin)
+        self._refuse_directory(at, path)
         stat = Stat("file", mode, uid, gid, now.size)
         if node is None or node.real:
-            self._nodes[self._new(path)] = Node(stat, real=node.real if node else here)
+            self._set(at, Node(stat, real=node.real if node else here))
         else:
-            self._nodes[self._new(path)] = Node(stat, node.content, node.sha256, source=node.source)
+            self._set(at, Node(stat, node.content, node.sha256, source=node.source))
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
         here = self._new(path)
         if self._stat_at(here) is not None:
             raise FileExistsError(17, os.strerror(17), path)
-        self._nodes[here] = Node(Stat("dir", mode, uid, gid, 0), opaque=True)
+        self._set(here, Node(Stat("dir", mode, uid, gid, 0), opaque=True))
 
     def link(self, path: str, target: str) -> None:
         here = self._new(path)
         self._refuse_directory(here, path)
-        self._nodes[here] = Node(Stat("link", 0o777, 0, 0, len(target), target))
+        self._set(here, Node(Stat("link", 0o777, 0, 0, len(target), target)))
 
     def remove(self, path: str) -> None:
         here = self._new(path)
-        for below in [p for p in self._nodes if p.startswith(here + "/")]:
-            del self._nodes[below]
+        self._drop_below(here)
         for place in [p for p in self._acls if p[0] == here or p[0].startswith(here + "/")]:
             del self._acls[place]
-        self._nodes[here] = None
+        self._set(here, None)
+
+    def _drop_below(self, here: str) -> None:
+        """Forget what was predicted below a path."""
+        for name in self._names.pop(here, ()):
+            self._nodes.pop(inside(here, name), None)
+            self._drop_below(inside(here, name))
 
     def remove_each(self, path: str, inner: Sequence[str]) -> None:
         for each in inner:
@@ -202,16 +226,17 @@ class PlannedFiles(Files):
     def set_mode(self, path: str, mode: int) -> None:
         here = self._new(path)
         node = self._as_node(here)
-        self._nodes[here] = node._replace(stat=node.stat._replace(mode=mode))
+        self._set(here, node._replace(stat=node.stat._replace(mode=mode)))
 
     def set_owner(self, path: str, uid: int, gid: int, mode: Optional[int] = None) -> None:
         here = self._new(path)
         node = self._as_node(here)
         mode = node.stat.mode if mode is None else mode
-        self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid, mode=mode))
+        self._set(here, node._replace(stat=node.stat._replace(uid=uid, gid=gid, mode=mode)))
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
         self._acls[self._new(path), default] = data
+        self._folders.clear()
         if not default:
             self.set_mode(path, mode)
 
@@ -237,7 +262,11 @@ class PlannedFiles(Files):
             here = os.path.normpath(path)
         if node.stat.kind == "dir" and self._stat_at(here) is not None:
             return
-        self._nodes[here] = node
+        self._set(here, node)
+
+    def forget(self) -> None:
+        super().forget()
+        self._folders.clear()
 
     def predicted(self, path: str) -> bool:
         here = self._follow(path)
@@ -258,6 +287,21 @@ class PlannedFiles(Files):
             self._nodes[here] = node
         return node
 
+    def _set(self, here: str, node: Optional[Node]) -> None:
+        """Predict a real path."""
+        now = self._stat_at(here)
+        if now is not None and not (node is not None and node.stat.kind == now.kind == "file"):
+            # ways may lead through it
+            self._folders.clear()
+        self._nodes[here] = node
+        while here != "/":
+            above, name = os.path.split(here)
+            names = self._names.setdefault(above, set())
+            if name in names:
+                return
+            names.add(name)
+            here = above
+
     # -- path resolution
 
     @contextlib.contextmanager
@@ -266,9 +310,18 @@ class PlannedFiles(Files):
 
     def _walk(self, path: str, follow: bool = False) -> Way:
         """Walk to a path by the rules of the real file system (paths.walk). Raises NoWay, StepError."""
+        above, _, name = path.rpartition("/")
+        known = self._folders.get((os.geteuid(), above))
+        if known is not None and name not in ("", ".", ".."):
+            now = self._stat_at(inside(known.path, name)) if follow else None
+            if now is None or now.kind != "link":
+                return Way(known, name)
         top = self._entry("/")
         assert top is not None  # every host has a root directory
-        return walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
+        found = walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
+        if above and not follow and name not in ("", ".", ".."):
+            self._folders[os.geteuid(), above] = found.folder
+        return found
 
     def _entry(self, here: str) -> Optional[DirEntry]:
         now = self._stat_at(here)
