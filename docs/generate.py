@@ -1,4 +1,6 @@
-"""Writes docs/steps.md, docs/builtin-roles.md and the table in docs/servers.md: `python docs/generate.py`.
+"""Writes docs/steps.md, docs/builtin-roles.md, and the tables in docs/servers.md and docs/platforms.md.
+
+Run it as `python docs/generate.py`.
 
 They say what docstrings and declarations say; a test compares them.
 """
@@ -18,12 +20,16 @@ from typing import Any
 import provision.steps
 from provision.declared import role_folders
 from provision.declared.serving_roles import Server, servers
+from provision.inventory.platform_names import platform_names
+from provision.platforms.platform_model import PARTS
+from provision.platforms.platform_model import find as find_platform
 from provision.roles import docs as roledocs
 from provision.roles.role_model import find
 from provision.steps.base import Step
 
 PAGE = Path(__file__).parent / "steps.md"
 SERVERS_PAGE = Path(__file__).parent / "servers.md"
+PLATFORMS_PAGE = Path(__file__).parent / "platforms.md"
 ROLES_PAGE = Path(__file__).parent / "builtin-roles.md"
 COMMON = {f.name for f in fields(Step)}
 HEAD = """# Steps
@@ -105,8 +111,28 @@ def servers_table() -> str:
 
 def servers_page(text: str) -> str:
     """docs/servers.md with its table as the roles declare it."""
-    before, _, rest = text.partition("<!-- servers -->\n")
-    return f"{before}<!-- servers -->\n{servers_table()}\n{rest[rest.index('<!-- end of servers -->') :]}"
+    return with_table(text, "servers", servers_table())
+
+
+def platforms_table() -> str:
+    """What each platform has for each part of an application, for docs/platforms.md."""
+    names = platform_names()
+    lines = [f"| part | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for part in PARTS:
+        cells = [find_platform(name).counterparts[part] for name in names]
+        lines.append(f"| {part} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def platforms_page(text: str) -> str:
+    """docs/platforms.md with its table as the platforms declare it."""
+    return with_table(text, "platforms", platforms_table())
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """A page with a table between the marks of its name."""
+    before, _, rest = text.partition(f"<!-- {name} -->\n")
+    return f"{before}<!-- {name} -->\n{table}\n{rest[rest.index(f'<!-- end of {name} -->') :]}"
 
 
 def row(parameter: roledocs.Parameter) -> str:
@@ -203,4 +229,5 @@ def shipped_removed(text: str) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     ROLES_PAGE.write_text(roles_page(), encoding="utf-8")
-    SERVERS_PAGE.write_text(servers_page(SERVERS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for place, made in ((SERVERS_PAGE, servers_page), (PLATFORMS_PAGE, platforms_page)):
+        place.write_text(made(place.read_text(encoding="utf-8")), encoding="utf-8")

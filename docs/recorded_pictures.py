@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.terminal_theme import MONOKAI
 
-from provision.cli.converge import PLAN_DIFF, SHORT_DIFF
+from provision.cli.diff_lines import PLAN_DIFF, SHORT_DIFF
 from provision.controller.events import (
     About,
     Event,

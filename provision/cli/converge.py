@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from provision.cli.diff_lines import diff_limit
 from provision.cli.eager_connection import EagerConnection
-from provision.cli.prepare import RolePart, Scope, assigned
+from provision.cli.prepare import RolePart, Scope, assigned, meant
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from provision.roles.reach import PendingConnection
     from provision.roles.role_model import Role
     from provision.run.work import Work
-
-#: lines of one difference that a plan and a deploy show, unless --diff asks for all
-PLAN_DIFF, SHORT_DIFF = 20, 12
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,12 @@ class ConvergeOptions:
     go_on: bool = False
 
     def assignments(
-        self, begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None
+        self,
+        begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
+        hosts: Sequence[InventoryHost] | None = None,
     ) -> list[Assignment]:
-        """Return what each host gets. Raises as `assigned`. begin: as of it."""
-        found = assigned(self.scope, self.part, begin, self.releases)
+        """Return what each host gets. Raises as `assigned`. begin, hosts: as of it."""
+        found = assigned(self.scope, self.part, begin, self.releases, hosts)
         if self.dry_build:
             # imported here: few runs only build
             from provision.cli.dry_builds import only_builds
@@ -59,12 +59,35 @@ class ConvergeOptions:
             return only_builds(found)
         return found
 
+    @property
+    def only_for_hosts(self) -> list[str]:
+        """Return the given options that targets on platforms do not have."""
+        options = {
+            "--role, --tags, --skip-tags, --start-at": self.part != RolePart(),
+            "--step": self.step,
+            "--undo-on-failure": self.undo_on_failure,
+            "--batch": self.batch,
+            "--bake": self.bake,
+            "--force": self.force,
+            "--dry-build": self.dry_build,
+            "--continue": self.go_on,
+        }
+        return [option for option, given in options.items() if given]
+
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
     eager = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
-    assignments = order.assignments(eager.begin)
+    hosts = meant(scope, order.releases)
+    if all(host.platform for host in hosts):
+        # imported here: most targets are hosts
+        from provision.cli.platform_targets import converge_platform
+
+        for option in order.only_for_hosts:
+            raise UsageError(f"{option}: only deploys to hosts have this", hint="Leave it out.")
+        return converge_platform(hosts, order.out, plan=plan, prune=order.prune, diff=order.diff)
+    assignments = order.assignments(eager.begin, hosts)
     eager.found_good()
     waves = order.batch or scope.forks == 1
     if order.go_on or (waves and not plan and not order.dry_build and len(assignments) > 1):
@@ -216,10 +239,3 @@ def list_only(order: ConvergeOptions) -> Exit:
 
     show_steps(order.assignments(), order.out, dry_build=order.dry_build)
     return Exit.DONE
-
-
-def diff_limit(diff: bool | None, *, plan: bool, verbose: bool) -> int | None:
-    """Lines of one difference to show: --diff and -v all, --no-diff none; by default a few."""
-    if diff is None:
-        return None if verbose else PLAN_DIFF if plan else SHORT_DIFF
-    return None if diff else 0

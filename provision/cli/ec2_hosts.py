@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from provision.cloud.cloud_run import CloudRun, StepsOf
     from provision.cloud.instance_spec import InstanceSpec
     from provision.inventory import InventoryHost
+    from provision.platforms.platform_run import PlatformRun
     from provision.report.formats import Format
 
 NO_BLOCK = "Say in the inventory what instance it is to be: see docs/ec2.md."
@@ -63,16 +64,17 @@ def cloud_run(
     return CloudRun(list(instances), make, steps, plan=plan)
 
 
-def show_run(run: CloudRun, out: Format, *, plan: bool, diff: bool | None = None, end: bool = True) -> Exit:
+def show_run(
+    run: CloudRun | PlatformRun, out: Format, *, plan: bool, diff: bool | None = None, end: bool = True
+) -> Exit:
     """Show the events of a run, and return its exit status. end: whether it is all that the command does; a run that
     failed always is."""
-    from provision.cli.converge import diff_limit
-    from provision.cloud.cloud_run import ROLE
+    from provision.cli.diff_lines import diff_limit
     from provision.controller.events import Summary
     from provision.report.reporting import Style
 
     style = Style(plan, diff_lines=diff_limit(diff, plan=True, verbose=True), fleet=False)
-    report = out.report(style, list(run.tallies), [ROLE])
+    report = out.report(style, list(run.tallies), [run.role])
     try:
         for event in run:
             report.take(event)
@@ -84,7 +86,7 @@ def show_run(run: CloudRun, out: Format, *, plan: bool, diff: bool | None = None
     return status
 
 
-def status_of(run: CloudRun, *, plan: bool) -> Exit:
+def status_of(run: CloudRun | PlatformRun, *, plan: bool) -> Exit:
     """Return the worst status of all hosts."""
     tallies = run.tallies.values()
     if any(tally.failed for tally in tallies):

@@ -56,6 +56,7 @@ COMMANDS: dict[str, str] = {
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
     "image": "Make the container image of an application.",
+    "kubernetes": "Write manifests of applications for Kubernetes.",
     "run": "Run one command on hosts.",
     "exec": "Run a command as an application runs.",
     "manage": "Run a command of an application's manage.py.",

@@ -71,16 +71,18 @@ def assigned(
     part: RolePart,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
     refs: Mapping[str, str] | None = None,
+    hosts: Sequence[InventoryHost] | None = None,
 ) -> list[Assignment]:
     """Return the hosts of a scope with their assignments. Raises ConfigErrors with every error, and UsageError.
 
     begin: called with the hosts as soon as their addresses are known.
     refs: branches, tags or commits in place of the inventory's, by application; "" for all from git.
+    hosts: those of the scope, if they are known.
     """
     from provision.inventory import Problems
     from provision.inventory.loaded import without_errors
 
-    hosts = meant(scope, refs)
+    hosts = meant(scope, refs) if hosts is None else hosts
     problems = Problems()
     sound = without_errors(hosts, problems)
     if len(sound) == len(hosts):

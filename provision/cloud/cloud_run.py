@@ -55,6 +55,7 @@ class Notes:
 class CloudRun:
     """A run over hosts: iterate over its events. tallies: counts of steps, by host.
 
+    role: what events name as such.
     make: makes a host, given what shows its progress; it is called on the host's thread.
     """
 
@@ -66,6 +67,7 @@ class CloudRun:
         *,
         plan: bool,
     ) -> None:
+        self.role = ROLE
         self._names = names
         self._make = make
         self._steps = steps

@@ -12,7 +12,7 @@ import click
 from provision.cli.nearest_names import NearestNames
 from provision.cli.of_applications import named, served_apps
 from provision.cli.options import format_option, several_hosts
-from provision.cli.prepare import Scope, select
+from provision.cli.prepare import Scope, meant
 from provision.errors import UsageError
 from provision.report.formats import Format
 from provision.report.screen import say
@@ -122,12 +122,14 @@ def show(file: Path, out: Format) -> int:
 @contextlib.contextmanager
 def recipe(scope: Scope, app: str) -> Iterator[Recipe]:
     """Yield what the image of an application is made of. Raises UsageError, ConfigErrors."""
+    from provision.inventory.loaded import check
     from provision.oci.image_builder import recipe_of
     from provision.roles.project import resolve
     from provision.roles.role_host import role_file
     from provision.run.step_list import program_offline
 
-    hosts = select(scope)
+    hosts = meant(scope)
+    check(hosts, reach=False)
     apps = served_apps(hosts, app)
     chosen = {(host, each.name): each for host, found in apps.items() for each in found}
     if len({name for _, name in chosen}) != 1:
@@ -140,7 +142,7 @@ def recipe(scope: Scope, app: str) -> Iterator[Recipe]:
         by_release = ", ".join(f"{release} on {host}" for release, host in sorted(releases.items()))
         raise UsageError(f"the releases differ: {by_release}", hint="Name one of these hosts.")
     host = hosts[0]
-    (assignment,) = resolve([host])
+    (assignment,) = resolve([host], reach=False)
     found = named(next(name for _, name in chosen), host.name, assignment.served.apps)
     program = program_offline(assignment, found)
     with recipe_of(host, found.release, program, role_file("app", "files", "on_port.py")) as made:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.converge import diff_limit
+from provision.cli.diff_lines import diff_limit
 from provision.cli.options import format_option
 from provision.errors import ProvError
 from provision.report.formats import Format

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.located import Located, LocatedError
+from provision.inventory.platform_names import PLATFORM, is_own_variable
 from provision.inventory.problems import Problems
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
@@ -88,7 +89,7 @@ class ConnectionSettings:
     """How to reach and become root on a host; None where the inventory says nothing.
 
     kind: "ssh"; "local": this machine; "lab": address, user, port, key and known hosts come from the lab, by the
-    host's name; "other": by a plugin of Ansible's, of the name `plugin`, which prov has not; "ec2": address and known
+    host's name; "other": by a plugin of Ansible's, or on a platform, of the name `plugin`; "ec2": address and known
     hosts are those of its instance, as the block `ec2` says.
     address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
@@ -132,7 +133,7 @@ def connection_settings(
     settings = ConnectionSettings(
         kind=kind,
         address=reader.address("ansible_host", "ansible_ssh_host") or host.name,
-        plugin=reader.plugin() if kind == "other" else "",
+        plugin=reader.platform() or reader.plugin() if kind == "other" else "",
         port=reader.port("ansible_port", "ansible_ssh_port"),
         user=reader.text("ansible_user", "ansible_ssh_user"),
         password=reader.secret(*LOGIN_PASSWORDS),
@@ -319,6 +320,8 @@ class SettingsReader:
 
     def kind(self) -> Literal["ssh", "lab", "local", "other", "ec2"]:
         plugin = self.plugin()
+        if self.platform():
+            return "other"
         named = self.value("ansible_host", "ansible_ssh_host")[1]
         if "ec2" in self.host.located and named is None and KINDS.get(plugin) == "ssh":
             return "ec2"
@@ -329,6 +332,15 @@ class SettingsReader:
             message = f"{wrong!r} is not one of ssh, local, lab.{suggestion(plugin, [*KINDS, *ELSEWHERE])}"
             self.wrong("ansible_connection", message, CANT_REACH)
         return KINDS.get(plugin, "ssh")
+
+    def platform(self) -> str:
+        """The platform of a target that is not a host; "" for hosts."""
+        if PLATFORM not in self.host.located:
+            return ""
+        value = None
+        with self.problems.gathered():
+            value = self.variables.get(PLATFORM)
+        return "" if value is None or is_own_variable(value, self.host.located) else str(value)
 
     def paramiko(self) -> bool:
         """Whether Ansible's plugin of that name is asked for."""

@@ -17,6 +17,7 @@ from provision.inventory.connection_settings import (
     connection_settings,
 )
 from provision.inventory.host_variables import HostVariables
+from provision.inventory.platform_names import PLATFORM, is_own_variable, wrong_platform
 from provision.inventory.problems import Problems
 from provision.inventory.resolved_variables import ResolvedVariables, Templates
 from provision.inventory.sealed_variables import Layer
@@ -51,6 +52,20 @@ class InventoryHost(HostVariables):
     def connection(self) -> ConnectionSettings:
         """Return how to reach the host. Raises ConfigErrors with every error in its ansible_* variables."""
         return connection_settings(self, self.vars, self.inventory.settings.variables)
+
+    @cached_property
+    def platform(self) -> str:
+        """Return the platform of a target that is not a host; "" for hosts. Raises ConfigError for an unknown one."""
+        if PLATFORM not in self.located:
+            return ""
+        value = revealed(self.vars.get(PLATFORM))
+        if is_own_variable(value, self.located):
+            return ""
+        wrong = wrong_platform(value)
+        if wrong:
+            hint = "A host has no `platform`: prov reaches it over SSH."
+            raise self.error((PLATFORM,), wrong, hint)
+        return str(value)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -137,7 +152,9 @@ def check(hosts: Iterable[InventoryHost], *, reach: bool = True) -> None:
     for host in hosts:
         with problems.gathered():
             connection = host.connection
-            if reach and connection.kind == "other":
+            if host.platform:
+                refuse_as_host(host, reach=reach)
+            elif reach and connection.kind == "other":
                 message = f"prov can't connect by {connection.plugin!r}"
                 problems.add(host.error(("ansible_connection",), message, CANT_REACH))
         with problems.gathered():
@@ -145,11 +162,31 @@ def check(hosts: Iterable[InventoryHost], *, reach: bool = True) -> None:
     problems.raise_any()
 
 
-def without_errors(hosts: Iterable[InventoryHost], problems: Problems) -> list[InventoryHost]:
-    """Return the hosts in whose connections and lists of roles `check` finds no error; add the others' errors."""
+def refuse_as_host(host: InventoryHost, *, reach: bool) -> None:
+    """Raise ConfigErrors for what a target on a platform can't have. reach: whether prov is to log in to it."""
+    problems = Problems()
+    if reach:
+        message = f"is on the platform {host.platform}, and not a host that prov logs in to"
+        hint = f"`prov {host.platform}` has its commands. Leave it out of the hosts:  TARGET,!{host.name}"
+        problems.add(host.error((PLATFORM,), message, hint))
+    if host.roles:
+        message = f"roles change hosts, and {host.name} is on the platform {host.platform}"
+        problems.add(
+            host.error(("roles",), message, f"Set `roles: []` for {host.name}: its `apps` say it all.")
+        )
+    problems.raise_any()
+
+
+def without_errors(
+    hosts: Iterable[InventoryHost], problems: Problems, *, platforms: bool = False
+) -> list[InventoryHost]:
+    """Return the hosts in whose connections and lists of roles `check` finds no error; add the others' errors.
+
+    platforms: whether targets on platforms may be among them.
+    """
     found = []
     for host in hosts:
         with problems.gathered():
-            check([host])
+            check([host], reach=not (platforms and host.platform))
             found.append(host)
     return found

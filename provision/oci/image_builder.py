@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from provision.apps.app_releases import Release
 from provision.apps.interpreters import unfit
+from provision.apps.process_parts import ImageSettings
 from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost
 from provision.locks import locked
@@ -61,21 +62,13 @@ def recipe_of(host: InventoryHost, release: Release, program: Program, launcher:
     """Yield what the image of a release is made of; its base is open until the end. Raises ConfigError for
     whatever an image can't have, with its line of the inventory."""
     app = release.app
-    if app.image is None:
-        hint = "Name one:  image: {base: python.tar}  (an OCI archive, such as skopeo copies from a registry)"
-        raise host.error(("apps", app.name), "has no `image`, which names its base image", hint)
-    if app.build is not None and not app.build.here:
-        hint = "Build on this machine instead: set `here: true`."
-        raise host.error(("apps", app.name, "build"), "builds on a host, which an image has none of", hint)
-    if app.server_role.package is None:
-        message = f"{app.server!r} is not a Python package, so it can't be in an image"
-        raise host.error(("apps", app.name, "server"), message, "Name a server that is a Python package.")
+    image = fit_for_image(host, release)
     at = ("apps", app.name, "image", "base")
     with contextlib.ExitStack() as stack:
         try:
             image_packages.refuse_local(release)
-            layout = stack.enter_context(opened(app.image.base))
-            base = for_architecture(layout.images(), app.image.architecture, layout)
+            layout = stack.enter_context(opened(image.base))
+            base = for_architecture(layout.images(), image.architecture, layout)
             len(base.diff_ids)
             contents = contents_of(base)
             python, version = python_for(app, contents)
@@ -86,8 +79,24 @@ def recipe_of(host: InventoryHost, release: Release, program: Program, launcher:
             raise
         except ProvError as error:
             raise host.error(at, error.message, error.hint) from None
-        platform = wheels_platform(app.image.architecture, contents.glibc)
+        platform = wheels_platform(image.architecture, contents.glibc)
         yield Recipe(release, program, base, contents, python, version, platform, launcher, notes_of(release))
+
+
+def fit_for_image(host: InventoryHost, release: Release) -> ImageSettings:
+    """Return the settings of an application's image. Raises ConfigError for what an image can't have, with its line
+    of the inventory."""
+    app = release.app
+    if app.image is None:
+        hint = "Name one:  image: {base: python.tar}  (an OCI archive, such as skopeo copies from a registry)"
+        raise host.error(("apps", app.name), "has no `image`, which names its base image", hint)
+    if app.build is not None and not app.build.here:
+        hint = "Build on this machine instead: set `here: true`."
+        raise host.error(("apps", app.name, "build"), "builds on a host, which an image has none of", hint)
+    if app.server_role.package is None:
+        message = f"{app.server!r} is not a Python package, so it can't be in an image"
+        raise host.error(("apps", app.name, "server"), message, "Name a server that is a Python package.")
+    return app.image
 
 
 def notes_of(release: Release) -> tuple[str, ...]:

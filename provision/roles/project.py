@@ -84,13 +84,18 @@ class Assignment:
 
 
 def resolve(
-    hosts: Sequence[InventoryHost], only: Sequence[str] = (), project: Path | None = None
+    hosts: Sequence[InventoryHost],
+    only: Sequence[str] = (),
+    project: Path | None = None,
+    *,
+    reach: bool = True,
 ) -> list[Assignment]:
     """Resolve what each host gets. Raises ConfigErrors with all that is wrong, of all hosts.
 
     only: names of roles to run; the others are left out.  project: its folder; the process's own by default.
+    reach: whether prov is to connect to them, which it can't to targets on platforms.
     """
-    check(hosts)
+    check(hosts, reach=reach)
     problems = Problems()
     known = KnownRoles(search_path(project))
     check_variables(hosts, known, problems)
@@ -101,11 +106,15 @@ def resolve(
     assignments = []
     for host in hosts:
         roles = roles_of(host, wanted[host.name], known, problems)
+        if host.platform:
+            # of a role, a platform takes what a server's parameters say of its program
+            servers = {app.server: known.role(app.server) for app in served[host.name].apps}
+            roles = [role for role in servers.values() if role is not None]
         pairs = []
         for role in roles:
             with problems.gathered():
                 pairs.append((role, params_for(role, host, served[host.name].apps)))
-        run = tuple(pair for pair in pairs if not only or pair[0].name in only)
+        run = tuple(pair for pair in pairs if not host.platform and (not only or pair[0].name in only))
         params = {role.name: params for role, params in pairs if params is not None}
         assignments.append(Assignment(host, run, params, served[host.name]))
     problems.raise_any()

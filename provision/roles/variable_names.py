@@ -15,11 +15,12 @@ from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.connection_settings import NAMES
+from provision.inventory.platform_names import PLATFORM, platform_names
 from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.names import is_misspelt
 
 #: variables that prov reads, besides those of the connection and of roles
-OF_HOSTS = ("apps", *PARTS_OF_APPS, "balance", "ec2", "internal_address", "roles")
+OF_HOSTS = ("apps", *PARTS_OF_APPS, "balance", "ec2", "internal_address", PLATFORM, "roles")
 #: bytes of a role's file that are searched for names
 MOST = 1_000_000
 
@@ -29,7 +30,7 @@ class VariableNames:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
-        self._read = frozenset((*OF_HOSTS, *names(folders), *NAMES))
+        self._read = frozenset((*OF_HOSTS, *platform_names(), *names(folders), *NAMES))
         # hosts have the same names again and again
         self._meant = functools.cache(self._nearest)
 

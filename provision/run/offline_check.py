@@ -12,6 +12,7 @@ from provision.declared.role_folders import search_path
 from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.loaded import without_errors
+from provision.platforms.platform_model import find
 from provision.roles.project import Assignment, KnownRoles, params_for, resolve, roles_of
 from provision.roles.role_model import Params, Role
 from provision.roles.variable_names import VariableNames
@@ -40,6 +41,9 @@ def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[Chec
         apps = tuple(app for app in assignment.served.apps if has_release(app, assignment.host, problems))
         # the steps of the other applications are still known
         sound = replace(assignment, served=replace(assignment.served, apps=apps))
+        if assignment.host.platform:
+            with problems.gathered():
+                find(assignment.host.platform).check(sound)
         steps, unknown = 0, []
         for task in steps_of(sound, lambda error: problems.add(as_config_error(error))):
             steps += len(task.steps)
@@ -50,10 +54,10 @@ def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[Chec
 
 def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignment]:
     """Return what each host gets, of those that can be resolved."""
-    sound = without_errors(hosts, problems)
+    sound = without_errors(hosts, problems, platforms=True)
     try:
         # together, because they read the sources of their applications together
-        return resolve(sound)
+        return resolve(sound, reach=False)
     except ConfigError as error:
         problems.add(error)
     return [part_of(host) for host in sound]
@@ -62,7 +66,7 @@ def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignm
 def part_of(host: InventoryHost) -> Assignment:
     """Return what a host gets, without the parts whose errors are known already: the rest may have errors, too."""
     with contextlib.suppress(ConfigError):
-        (found,) = resolve([host])
+        (found,) = resolve([host], reach=False)
         return found
     noted = Problems()
     pairs: list[tuple[Role, Params | None]] = []

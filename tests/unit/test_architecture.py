@@ -34,6 +34,7 @@ ROOMS = (
     "run",
     "saved",
     "playbooks",
+    "platforms",
     "oci",
     "server",
     "serving",

@@ -1,0 +1,134 @@
+"""Requests to a cluster's API server, by the official client, which knows kubeconfig and its logins.
+
+Source: Kubernetes API concepts: "Server-Side Apply", "Dry-run", "Resource URIs".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provision.errors import UsageError
+from provision.inventory import InventoryHost
+from provision.platforms.kubernetes.cluster_block import BLOCK, ClusterBlock
+from provision.platforms.kubernetes.cluster_errors import refused, unanswered, unusable_login
+
+Object = dict[str, Any]
+#: the name under which the server notes which fields prov sets
+MANAGER = "prov"
+#: seconds for a request
+TIMEOUT = 30
+#: kinds of objects -> path of their API, and their name in it
+PLACES = {
+    "ConfigMap": ("api/v1", "configmaps"),
+    "Secret": ("api/v1", "secrets"),
+    "PersistentVolumeClaim": ("api/v1", "persistentvolumeclaims"),
+    "Service": ("api/v1", "services"),
+    "Pod": ("api/v1", "pods"),
+    "Deployment": ("apis/apps/v1", "deployments"),
+    "Job": ("apis/batch/v1", "jobs"),
+    "CronJob": ("apis/batch/v1", "cronjobs"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+}
+
+
+class ClusterCalls:
+    """The API server of a target's cluster. Raises ConfigError for a kubeconfig that can't be used, UsageError if the
+    client is not installed."""
+
+    def __init__(self, host: InventoryHost, block: ClusterBlock) -> None:
+        try:
+            # here, as it takes half a second
+            from kubernetes.client import ApiException
+            from kubernetes.config import ConfigException, new_client_from_config
+            from kubernetes.dynamic import DynamicClient
+        except ImportError:
+            hint = "Install it:  pip install 'prov-deploy[kubernetes]'"
+            raise UsageError("the Kubernetes client is not installed", hint=hint) from None
+        if block.context is None:
+            message = "needs `context`, so that prov asks this cluster and no other"
+            raise host.error((BLOCK,), message, "kubectl config get-contexts lists contexts.")
+        origin = host.origin(BLOCK, "kubeconfig")
+        file = None
+        if block.kubeconfig and origin:
+            file = str(origin.folder / block.kubeconfig.expanduser())
+        try:
+            client = new_client_from_config(file, block.context, persist_config=False)
+        except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+            raise unusable_login(host, block, error) from None
+        # no discovery: the kinds are known
+        self._client = DynamicClient(client, discoverer=lambda *_: None)
+        self._refusal = ApiException
+        self._server = str(client.configuration.host)
+        self._block = block
+
+    def list(self, kind: str, labels: dict[str, str]) -> list[Object]:
+        """Return the objects of a kind that have these labels. Raises ProvError."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        # a server that is older than a kind has none of it
+        found = self._call("get", kind, missing=True, label_selector=selector) or {"items": []}
+        return [{**each, "kind": kind} for each in found["items"]]
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """Return an object, or None. Raises ProvError."""
+        found: Object | None = self._call("get", kind, name, missing=True)
+        return found
+
+    def apply(self, document: Object, *, dry_run: bool = False) -> Object:
+        """Apply an object, and return it as it is then. Fields that it has become prov's. Raises ProvError."""
+        kind, name = document["kind"], document["metadata"]["name"]
+        more: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
+        found: Object = self._call(
+            "patch",
+            kind,
+            name,
+            body=document,
+            content_type="application/apply-patch+yaml",
+            field_manager=MANAGER,
+            force_conflicts=True,
+            **more,
+        )
+        return found
+
+    def delete(self, kind: str, name: str) -> None:
+        """Remove an object, and what it has made. Raises ProvError."""
+        self._call("delete", kind, name, missing=True, propagation_policy="Background")
+
+    def last_lines(self, pod: str, container: str) -> str:
+        """Return the last lines that a container has logged; "" if it has none."""
+        from urllib3.exceptions import HTTPError
+
+        query = [("container", container), ("tailLines", "10"), ("limitBytes", "4000")]
+        path = f"{self._path('Pod', pod)}/log"
+        try:
+            answer = self._client.request(
+                "get", path, query_params=query, serialize=False, _request_timeout=TIMEOUT
+            )
+        except (self._refusal, HTTPError, OSError):
+            # they explain a failure, and must not replace it
+            return ""
+        return str(answer.data.decode(errors="replace")).strip()
+
+    def _path(self, kind: str, name: str = "") -> str:
+        api, resource = PLACES[kind]
+        return f"/{api}/namespaces/{self._block.namespace}/{resource}{f'/{name}' if name else ''}"
+
+    def _call(self, verb: str, kind: str, name: str = "", *, missing: bool = False, **more: Any) -> Any:
+        """Return the answer to a request. missing: return None if there is no such object."""
+        from urllib3.exceptions import HTTPError
+
+        what = f"{kind} {name}".strip()
+        try:
+            answer = self._client.request(
+                verb, self._path(kind, name), serialize=False, _request_timeout=TIMEOUT, **more
+            )
+        except self._refusal as error:
+            if missing and error.status == 404:
+                return None
+            raise refused(verb, what, self._block, error.status or 0, str(error.body or "")) from None
+        except (HTTPError, OSError) as error:
+            raise unanswered(self._server, error) from None
+        return json.loads(answer.data)

@@ -1,0 +1,191 @@
+"""The applications of a target, and what of each a cluster can't have."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from provision.apps.app_model import App
+from provision.apps.app_releases import Release
+from provision.apps.process_parts import ImageSettings
+from provision.declared.fronts import OFFERS
+from provision.errors import ConfigError
+from provision.inventory import InventoryHost, Problems
+from provision.oci.app_image import PLACE, expected_of
+from provision.oci.image_builder import fit_for_image, notes_of
+from provision.platforms.kubernetes.cluster_block import ClusterBlock, cluster_block
+from provision.platforms.kubernetes.cron_times import cron_time
+from provision.roles.project import Assignment
+from provision.secrets import Secret
+from provision.values import dataclass
+
+#: settings that keep people out: an application without them would be open to all
+PROTECTING = ("auth", "allow", "deny", "maintenance")
+#: settings of fronts that have a counterpart, or a note of their own
+MAPPED = ("static", "media", "auth: basic", "auth: django", "auth: certificate", *PROTECTING)
+#: CronJob, "Limitations": its Jobs' names add eleven characters
+LONGEST_CRONJOB = 52
+#: units of systemd's MemoryMax=, as Kubernetes has them
+UNITS = {"K": "Ki", "M": "Mi", "G": "Gi"}
+
+
+@dataclass(frozen=True)
+class MappedApp:
+    """An application on its target. block: where in the cluster it is."""
+
+    host: InventoryHost
+    block: ClusterBlock
+    release: Release
+    image_settings: ImageSettings
+
+    @property
+    def app(self) -> App:
+        """Return its settings."""
+        return self.release.app
+
+    @property
+    def image(self) -> str:
+        """Return the reference of its image, as `prov image` tags it."""
+        return f"{self.block.registry}/{self.app.name}:{self.release.id}"
+
+    @cached_property
+    def variables(self) -> dict[str, str | Secret]:
+        """Return the environment of its containers, besides what its image has."""
+        given, names = self.release.environment, expected_of(self.release)
+        # its own PYTHONPATH is in the image
+        return {name: value for name, value in given.items() if name in names or name.startswith("PROV_")}
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """Return those that are not secret."""
+        return {name: value for name, value in self.variables.items() if not isinstance(value, Secret)}
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """Return those that are."""
+        return {name: value for name, value in self.variables.items() if isinstance(value, Secret)}
+
+    @property
+    def folders(self) -> list[str]:
+        """Return the folders that it writes to, in its data folder."""
+        inside = [*self.app.media.values(), *(f"release/{path}" for path in self.app.writable)]
+        return sorted(posixpath.join(self.release.data, each) for each in inside)
+
+    @property
+    def collected(self) -> list[str]:
+        """Return the folders that collectstatic fills, in its containers."""
+        root = self.release.inside(PLACE)
+        return [posixpath.join(root, each) for each in self.app.collected] if self.app.collects_static else []
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what of the application has no counterpart, and what the cluster must have."""
+        app, name = self.app, self.app.name
+        wanted = {each.partition(":")[0]: each for each in OFFERS if each not in MAPPED}
+        front = [setting for setting in wanted if getattr(app, setting, None)]
+        processes, block = app.processes.items(), self.block
+        unlike = [each for each, process in processes if process.stop_signal != "TERM"]
+        unsaid = [
+            each for each, process in processes if process.memory_max and not memory_of(process.memory_max)
+        ]
+        gone = [
+            each for each in notes_of(self.release) if each.startswith(("files made", "first", "packages"))
+        ]
+        left = {
+            f"settings of the front ({', '.join(front)})": front,
+            f"stop_signal of processes ({', '.join(unlike)}): they get the server's": unlike,
+            f"memory_max of processes ({', '.join(unsaid)})": unsaid,
+            "expect: the health path must answer 200 to 399": app.expect,
+            "writable_paths of the sandbox": app.sandbox.writable_paths,
+            **dict.fromkeys(gone, True),
+        }
+        found = [f"{name}: no counterpart: {what}" for what, there in left.items() if there]
+        served = [*app.static, *app.media]
+        if served:
+            found.append(f"{name}: the application must serve {', '.join(served)} (WhiteNoise, for example)")
+        if (app.media or app.writable) and not block.storage:
+            found.append(f"{name}: what it writes ends with each pod; `storage` of the block keeps it")
+        if block.ingress and app.tls != "none":
+            found.append(
+                f"{name}: the Secret {tls_secret(self)} must have the certificate of {', '.join(app.domains)};"
+                " cert-manager makes it if an annotation of the Ingress names an issuer"
+            )
+        return found
+
+
+def tls_secret(mapped: MappedApp) -> str:
+    """Return the name of the Secret that has an application's certificate."""
+    ingress = mapped.block.ingress
+    return (ingress and ingress.tls_secret) or f"{mapped.app.name}-tls"
+
+
+def memory_of(size: str) -> str:
+    """Return a memory limit of systemd's as Kubernetes writes it; "" if it has none."""
+    if size.isdigit():
+        return size
+    return size[:-1] + UNITS[size[-1:]] if size[-1:] in UNITS else ""
+
+
+def check(assignment: Assignment) -> None:
+    """Raise ConfigErrors for what a target can't have."""
+    mapped_apps(assignment)
+
+
+def mapped_apps(assignment: Assignment, only: str = "") -> list[MappedApp]:
+    """Return the applications of a target. Raises ConfigErrors with all that is wrong, and ProvError for sources that
+    can't be read.
+
+    only: the name of the only one that is wanted.
+    """
+    host, problems = assignment.host, Problems()
+    ready: list[tuple[Release, ImageSettings]] = []
+    blocks: list[ClusterBlock] = []
+    with problems.gathered():
+        blocks.append(cluster_block(host))
+    for app in assignment.served.apps:
+        if only in ("", app.name):
+            for error in unmapped(host, app):
+                problems.add(error)
+            with problems.gathered():
+                ready.append((app.release, fit_for_image(host, app.release)))
+    for error in named_twice(host, assignment.served.apps):
+        problems.add(error)
+    problems.raise_any()
+    return [MappedApp(host, blocks[0], release, settings) for release, settings in ready]
+
+
+def unmapped(host: InventoryHost, app: App) -> Iterator[ConfigError]:
+    """Yield an error for each setting that a cluster can't have."""
+    at = ("apps", app.name)
+    for name in PROTECTING:
+        if getattr(app, name):
+            message = "keeps people out on a host, and has no counterpart on Kubernetes"
+            yield host.error((*at, name), message, "Do it in the application, or by the Ingress controller.")
+    if app.uses:
+        message = "uses services of hosts, which pods do not reach by sockets or certificates of hosts"
+        hint = "Give the service's address in `secrets`, such as DATABASE_URL."
+        yield host.error((*at, "uses"), message, hint)
+    for name, job in app.jobs.items():
+        try:
+            cron_time(job.schedule)
+        except ValueError as error:
+            hint = "Write the five fields of cron, such as '30 3 * * *'."
+            yield host.error((*at, "jobs", name, "schedule"), str(error), hint)
+        if len(f"{app.name}-{name}") > LONGEST_CRONJOB:
+            message = f"{app.name}-{name} is longer than the {LONGEST_CRONJOB} characters of a CronJob's name"
+            yield host.error((*at, "jobs", name), message)
+
+
+def named_twice(host: InventoryHost, apps: Sequence[App]) -> Iterator[ConfigError]:
+    """Yield an error for each application whose objects would have the names of another's: `shop-mail`, and the
+    process `mail` of `shop`."""
+    names = {app.name for app in apps}
+    for app in apps:
+        for kind, parts in (("processes", app.processes), ("jobs", app.jobs)):
+            for part in parts:
+                if f"{app.name}-{part}" in names:
+                    message = f"its objects would have the names of those of {app.name}-{part}"
+                    yield host.error(
+                        ("apps", app.name, kind, part), message, "Give one of both another name."
+                    )

@@ -1,0 +1,142 @@
+"""An API server for tests: it stores what is applied, and plays the controllers that make pods of it.
+
+It is a double: fields are replaced whole, and nothing is validated. tests/prove/test_kubernetes_server.py asks a real
+one.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+Object = dict[str, Any]
+
+
+class Cluster:
+    """objects: by resource and name.  requests: (method, path) of each.  pods: those that are listed.
+
+    refusal: status and message that changes get.  idle: whether no controller is at work.
+    hidden: whether its pods may not be seen.  left: requests that are still answered; None for all.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.pods: list[Object] = []
+        self.refusal: tuple[int, str] | None = None
+        self.idle = False
+        self.hidden = False
+        self.left: int | None = None
+
+    def applied(self, resource: str, name: str, wanted: Object, *, dry_run: bool) -> Object:
+        """Apply an object; its defaults are those that differ most between what is sent and what is kept."""
+        before = self.objects.get((resource, name))
+        found = copy.deepcopy(wanted)
+        noted: Object = before["metadata"] if before else {"uid": name, "generation": 1}
+        spec = found.get("spec", {})
+        if resource == "deployments":
+            spec.setdefault("replicas", before["spec"]["replicas"] if before else 1)
+        changed = before is not None and before.get("spec") != found.get("spec")
+        generation = noted["generation"] + changed
+        found["metadata"].update(
+            uid=noted["uid"], generation=generation, managedFields=[{"manager": "prov"}], resourceVersion="1"
+        )
+        found["status"] = (before or {}).get("status", {})
+        if not dry_run:
+            self.objects[resource, name] = found
+            if not self.idle:
+                self.control(resource, found)
+        return found
+
+    def control(self, resource: str, found: Object) -> None:
+        """Report that pods run, or that commands have ended."""
+        if resource == "deployments":
+            n, generation = found["spec"]["replicas"], found["metadata"]["generation"]
+            counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), n)
+            found["status"] = {"observedGeneration": generation, **counts}
+        if resource == "jobs":
+            found["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, status: int, value: Any) -> None:
+            data = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def ask(self) -> None:
+            if cluster.left is not None:
+                cluster.left -= 1
+                if cluster.left < 0:
+                    self.close_connection = True
+                    return
+            url = urlsplit(self.path)
+            cluster.requests.append((self.command, url.path))
+            query = parse_qs(url.query)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            resource, _, name = url.path.partition("/namespaces/")[2].partition("/")[2].partition("/")
+            if self.headers.get("Authorization") != "Bearer secret-token":
+                self.answer(401, {"message": "Unauthorized"})
+            elif resource == "pods" and cluster.hidden:
+                self.answer(403, {"message": "pods is forbidden"})
+            elif cluster.refusal and self.command == "PATCH":
+                self.answer(cluster.refusal[0], {"message": cluster.refusal[1]})
+            elif self.command == "PATCH":
+                dry = query.get("dryRun") == ["All"]
+                assert query["fieldManager"] == ["prov"] and query["force"] in (["true"], ["True"])
+                self.answer(200, cluster.applied(resource, name, json.loads(body), dry_run=dry))
+            elif self.command == "DELETE":
+                found = cluster.objects.pop((resource, name), None)
+                self.answer(200 if found else 404, {})
+            elif name.endswith("/log"):
+                self.answer(200, "no module named shop")
+            elif name:
+                found = cluster.objects.get((resource, name))
+                self.answer(200, found) if found else self.answer(404, {"message": "not found"})
+            else:
+                wanted = dict(each.split("=") for each in query["labelSelector"][0].split(","))
+                every = [o for (kind, _), o in cluster.objects.items() if kind == resource]
+                every += cluster.pods if resource == "pods" else []
+                items = [o for o in every if wanted.items() <= o["metadata"]["labels"].items()]
+                self.answer(200, {"items": items})
+
+        do_GET = do_PATCH = do_DELETE = ask
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Keep quiet."""
+
+    return Handler
+
+
+@contextmanager
+def served(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
+    """Serve a cluster, and write the kubeconfig with its context `test`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cluster))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": address}}],
+        "users": [{"name": "u", "user": {"token": "secret-token"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
+    }
+    kubeconfig.write_text(yaml.safe_dump(config))
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
