@@ -30,6 +30,10 @@ def converge_platform(
     (host,) = hosts
     if not assignment.served.apps:
         raise no_applications(hosts)
+    if refs := host.inventory.refs:
+        from provision.cli.other_releases import check_releases
+
+        check_releases(refs, [assignment])
     platform = find(host.platform)
     platform.check(assignment)
     masks = assignment.masks()

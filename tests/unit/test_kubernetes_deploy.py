@@ -307,6 +307,11 @@ def test_a_kubeconfig_that_cannot_be_used_is_refused(
     assert status == 2 and f"inventory/hosts.yml:5 {said}" in err, (out, err)
 
 
+def test_a_release_of_an_application_that_the_target_lacks_is_refused(prov: Prov) -> None:
+    status, _, err = prov("deploy", "prod", "--release", "mail=v1")
+    assert status == 2 and "has an application 'mail'" in err
+
+
 def test_options_of_hosts_are_refused(prov: Prov) -> None:
     status, _, err = prov("deploy", "prod", "--bake", "30s")
     assert status == 2 and "--bake: only deploys to hosts have this" in err
