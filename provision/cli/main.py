@@ -11,6 +11,7 @@ import importlib
 import keyword
 import os
 import sys
+from collections.abc import Callable
 from io import StringIO
 
 import click
@@ -69,6 +70,7 @@ COMMANDS: dict[str, str] = {
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
     "rehearse": "Try a deploy, a release and a rollback on a throwaway copy of hosts.",
     "lab": "Boot and remove throwaway hosts to try things on.",
+    "bundle": "Write one file that brings a host to its state without a controller.",
     "ec2": "Make, list and remove instances of EC2.",
 }
 
@@ -136,11 +138,16 @@ def show_usage(error: click.ClickException) -> None:
     say(shown.getvalue().rstrip("\n"), err=True)
 
 
-def main() -> None:
-    """Run the command line. Raises SystemExit with its exit status."""
+def command_line(invocation: Invocation) -> object:
+    """Run the command that the arguments of this process name; return its status."""
+    return cli.main(standalone_mode=False, obj=invocation)
+
+
+def main(run: Callable[[Invocation], object] = command_line) -> None:
+    """Run the command line, or what a bundle does in its place. Raises SystemExit with its exit status."""
     invocation = Invocation()
     try:
-        status = cli.main(standalone_mode=False, obj=invocation)
+        status = run(invocation)
     except click.exceptions.Abort:
         say("prov: interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
@@ -164,7 +171,7 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else Exit.DONE)
 
 
-def entry() -> None:
+def entry(run: Callable[[Invocation], object] = command_line) -> None:
     """Run `main`, then exit quickly: the entry point of the installed command `prov`.
 
     Python's own shutdown takes as long as a connection, because it tears down every imported module.
@@ -173,7 +180,7 @@ def entry() -> None:
     gc.set_threshold(200_000)
     sys.excepthook = show_bug
     try:
-        main()
+        main(run)
     except SystemExit as end:
         try:
             sys.stdout.flush()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -175,20 +177,89 @@ def policy(target: str, inventory: Sequence[str], limit: str | None, out: Format
 
 @ec2.command(epilog="Example:  prov ec2 userdata web1 > user-data")
 @target_options
-def userdata(target: str, inventory: Sequence[str], limit: str | None, out: Format) -> None:
-    """Print user data for one host, as `up` sends it, with a new host key. Asks AWS nothing."""
-    from provision.cloud.host_key_pairs import new_host_key
-    from provision.cloud.user_data import packed, user_data
-    from provision.inventory.ec2_block import own_user_data
+@click.option("--bundle", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
+              help="Instead: a script that fetches this bundle, checks its SHA-256 and runs it.")  # fmt: skip
+@click.option("--at", "url", default="", metavar="URL",
+              help="Where instances fetch it: s3://BUCKET/KEY, by their role, or https://...")  # fmt: skip
+@click.option("--upload", is_flag=True, help="Put the bundle there first, for s3://.")
+@click.option(
+    "--identity", default="", metavar="PATH", help="Identity of age on the instance, for the bundle."
+)
+@click.option(
+    "--secrets", default="", metavar="PATH", help="File of secrets on the instance, for the bundle."
+)
+def userdata(
+    target: str,
+    inventory: Sequence[str],
+    limit: str | None,
+    out: Format,
+    bundle: Path | None,
+    url: str,
+    upload: bool,
+    identity: str,
+    secrets: str,
+) -> None:
+    """Print user data for one host, as `up` sends it, with a new host key. Asks AWS nothing.
 
+    With --bundle, it is for hosts without a controller, such as those of an autoscaling group: it has no key.
+    """
     instances = chosen(target, inventory, limit)
     if len(instances) > 1:
         raise UsageError(f"{target!r} matches {len(instances)} hosts, expected one")
     host, spec = next(iter(instances.values()))
+    given = {"identity": identity, "secrets": secrets}
+    if bundle is None:
+        if url or upload or any(given.values()):
+            raise UsageError(
+                "--at, --upload, --identity and --secrets are for a bundle", hint="Add --bundle FILE."
+            )
+        event = with_host_key(host, spec)
+    else:
+        event = with_bundle(
+            host, spec, bundle, url, [w for n, v in given.items() if v for w in (f"--{n}", v)]
+        )
+        if upload:
+            put_bundle(bundle, url, spec)
+    out.show([event], [event["user_data"].rstrip("\n")])
+    out.end()
+
+
+def with_host_key(host: InventoryHost, spec: InstanceSpec) -> dict[str, Any]:
+    """Return user data as `up` sends it, as a line of --json."""
+    from provision.cloud.host_key_pairs import new_host_key
+    from provision.cloud.user_data import packed, user_data
+    from provision.inventory.ec2_block import own_user_data
+
     key = new_host_key() if spec.host_key == "handed" else None
     data = user_data(key, own_user_data(host, spec))
     packed(data, str(spec.user_data or ""))
     public = key.public if key is not None else ""
-    event = {"event": "user_data", "host": host.name, "user_data": data.reveal(), "host_key": public}
-    out.show([event], [data.reveal().rstrip("\n")])
-    out.end()
+    return {"event": "user_data", "host": host.name, "user_data": data.reveal(), "host_key": public}
+
+
+def with_bundle(
+    host: InventoryHost, spec: InstanceSpec, bundle: Path, url: str, options: Sequence[str]
+) -> dict[str, Any]:
+    """Return user data that fetches a bundle, as a line of --json. Raises UsageError, ConfigError."""
+    from provision.bundles.bundle_boot import boot_script
+    from provision.cloud.user_data import packed
+    from provision.secrets import Secret
+
+    if not re.fullmatch(r"(s3://[a-z0-9.-]+/|https://[^\s@]+/)[^\s@]+", url):
+        raise UsageError(
+            f"a bundle is larger than user data may be, so instances fetch it: expected a URL, got {url!r}",
+            hint=f"Name its place: --at s3://BUCKET/{host.name}.pyz",
+        )
+    text = boot_script(bundle, host.name, url, spec.region, options)
+    packed(Secret(text))
+    return {"event": "user_data", "host": host.name, "user_data": text, "url": url}
+
+
+def put_bundle(bundle: Path, url: str, spec: InstanceSpec) -> None:
+    """Put a bundle into S3. Raises UsageError, CloudError."""
+    from provision.bundles.bundle_boot import upload
+    from provision.cloud.aws_calls import AwsCalls
+
+    if not url.startswith("s3://"):
+        raise UsageError(f"--upload is for s3://BUCKET/KEY, not {url!r}")
+    upload(bundle, url, AwsCalls(spec.region, spec.profile))

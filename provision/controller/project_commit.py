@@ -9,6 +9,8 @@ from pathlib import Path
 
 #: seconds; if git takes longer, as in a very large project, the history has no commit
 PATIENCE = 5.0
+#: the project's commit, where it is known without git
+_known: str | None = None
 
 
 @functools.cache
@@ -35,11 +37,19 @@ def prefetch(folder: Path | None = None) -> None:
         _asked(folder or Path.cwd(), folder is not None)
 
 
+def take(known: str) -> None:
+    """Have this be the project's commit: a bundle was made from it elsewhere."""
+    global _known
+    _known = known
+
+
 def commit(folder: Path | None = None) -> str:
     """Return a folder's commit, with ", modified" if files differ from it; "" without one.
 
     folder: of an application's source, in which alone files count; by default the project's, the current one.
     """
+    if folder is None and _known is not None:
+        return _known
     with _lock:
         return _answer(folder or Path.cwd(), folder is not None)
 

@@ -57,6 +57,7 @@ SHIPPED = [
         for path in (REPOSITORY / "provision" / room).rglob("*.py")
     ),
     *(REPOSITORY / "provision" / name for name in ("errors.py", "secrets.py")),
+    *(REPOSITORY / "provision" / "bundles").glob("*_program.py"),
 ]
 each = pytest.mark.parametrize("version", sorted(INTERPRETERS))
 

@@ -35,6 +35,7 @@ ROOMS = (
     "saved",
     "playbooks",
     "platforms",
+    "bundles",
     "oci",
     "server",
     "serving",
@@ -220,6 +221,9 @@ PRINTERS = {
     # streams of agents: the agent's own frames, and what a program on this machine reads
     "provision/agent/link.py",
     "provision/agent/resident.py",
+    # programs on hosts, which have nothing of prov
+    "provision/bundles/fetch_program.py",
+    "provision/bundles/host_program.py",
     # a program on hosts, whose output is the journal's
     "roles/tls/files/acme.py",
     # ours, of that name, made of Terminal

@@ -1,0 +1,1 @@
+"""Bundles: one file that brings one host to its state, without a controller (decision D27)."""
