@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -15,6 +16,8 @@ from provision.cli.vault_options import vault_options
 from provision.report import formats
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: hosts at a time, if nothing else is said
+FORKS = Scope("").forks
 
 
 def inventory_option(command: F) -> F:
@@ -87,15 +90,25 @@ def limit_option(command: F) -> F:
 
 
 def forks_option(command: F) -> F:
-    """--forks N."""
+    """--forks N; the default is what ansible.cfg of the project says, else 20."""
     return click.option(
         "--forks",
         type=click.IntRange(min=1),
-        default=20,
-        show_default=True,
+        callback=given_forks,
         metavar="N",
-        help="Hosts at the same time. With 1, a deploy ends at the first host that fails.",
+        help="Hosts at the same time; by default `forks` of ansible.cfg, else 20. With 1, a deploy ends at the first"
+        " host that fails.",
     )(command)
+
+
+def given_forks(ctx: click.Context, param: click.Parameter, given: int | None) -> int:
+    """Return the number of hosts at a time. Raises ConfigError if the project's settings can't be read."""
+    if given is not None or ctx.resilient_parsing:
+        return given or FORKS
+    # imported here: completion must be quick
+    from provision.inventory.inventory_files import project_settings
+
+    return project_settings(Path.cwd()).cfg.forks or FORKS
 
 
 def several_hosts(command: F) -> F:

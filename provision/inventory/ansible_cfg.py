@@ -22,6 +22,8 @@ TRUE = ("true", "yes", "on", "1", "t", "y")
 #: settings that are variables of a host, as defaults
 VARIABLES = {
     ("defaults", "remote_user"): "ansible_user",
+    ("defaults", "remote_port"): "ansible_port",
+    ("defaults", "interpreter_python"): "ansible_python_interpreter",
     ("defaults", "private_key_file"): "ansible_private_key_file",
     ("privilege_escalation", "become"): "ansible_become",
     ("privilege_escalation", "become_method"): "ansible_become_method",
@@ -35,8 +37,14 @@ OTHERS = {
     ("defaults", name)
     for name in (
         "inventory", "host_key_checking", "timeout", "hash_behaviour", "vault_password_file", "vault_identity_list",
+        "forks",
     )
 }  # fmt: skip
+#: what prov does without being told: it asks where sudo wants a password, and each run is one process on the host
+NEEDLESS = {
+    ("privilege_escalation", "become_ask_pass"), ("ssh_connection", "pipelining"), ("connection", "pipelining"),
+}  # fmt: skip
+MOST_FORKS = 1000
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class AnsibleCfg:
     """What the file says.
 
     variables: defaults of hosts.  inventory: its paths.  merge: whether mappings are merged (hash_behaviour).
-    vault_password_file, vault_identity_list: as they are written.  folder: of the file; paths start there.
+    vault_password_file, vault_identity_list: as they are written.  forks: hosts at a time; None if it says nothing.
+    folder: of the file; paths start there.
     unread: the settings that prov does not read, with their lines.
     """
 
@@ -53,6 +62,7 @@ class AnsibleCfg:
     merge: bool = False
     vault_password_file: str = ""
     vault_identity_list: tuple[str, ...] = ()
+    forks: int | None = None
     folder: Path = Path()
     unread: tuple[str, ...] = ()
 
@@ -116,6 +126,7 @@ class CfgFile:
             merge=behaviour == "merge",
             vault_password_file=self._value("defaults", "vault_password_file"),
             vault_identity_list=self._list("vault_identity_list"),
+            forks=self._number("forks", "", MOST_FORKS),
             folder=self._file.parent,
             unread=tuple(self._unread()),
         )
@@ -123,10 +134,8 @@ class CfgFile:
     def _more_arguments(self) -> tuple[tuple[str, str], str] | None:
         """Arguments of ssh for settings that it has by another name, and the setting that they are of."""
         words, key = [], ("defaults", "timeout")
-        seconds = self._value(*key)
+        seconds = self._number("timeout", "seconds ", 3600)
         if seconds:
-            if not seconds.isdecimal() or not 1 <= int(seconds) <= 3600:
-                raise self._wrong(key, f"must be seconds (1 to 3600), not {seconds!r}")
             words.append(f"-oConnectTimeout={seconds}")
         checking = self._value("defaults", "host_key_checking")
         if checking and checking.lower() not in TRUE:
@@ -139,8 +148,16 @@ class CfgFile:
             f"{self._origin(section, name)} {section}.{name}"
             for section in self._parser.sections()
             for name in self._parser.options(section)
-            if (section, name) not in VARIABLES and (section, name) not in OTHERS
+            if (section, name) not in VARIABLES and (section, name) not in OTHERS | NEEDLESS
         ]
+
+    def _number(self, name: str, unit: str, most: int) -> int | None:
+        """A number of [defaults]; None if it is not set. unit: of the number, in words."""
+        value = self._value("defaults", name)
+        if value and not (value.isdecimal() and 1 <= int(value) <= most):
+            kind = unit or "a number "
+            raise self._wrong(("defaults", name), f"must be {kind}(1 to {most}), not {value!r}")
+        return int(value) if value else None
 
     def _list(self, name: str) -> tuple[str, ...]:
         return tuple(word.strip() for word in self._value("defaults", name).split(",") if word.strip())

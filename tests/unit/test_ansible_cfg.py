@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from inventories import errors, project
 
+from provision.cli.options import forks_option
 from provision.inventory import Inventory, load
 
 CFG = """
@@ -20,9 +22,11 @@ CFG = """
     host_key_checking = False
     timeout = 20
     forks = 5
+    nocows = 1
     [ssh_connection]
     ssh_args = -o ForwardAgent=yes
     pipelining = True
+    retries = 3
     [privilege_escalation]
     become = true
     """
@@ -51,8 +55,8 @@ def test_defaults_of_hosts(tmp_path: Path) -> None:
     )
     assert "ansible_user" not in inventory.hosts["web1"].vars
     assert inventory.settings.unread == (
-        "ansible.cfg:8 defaults.forks",
-        "ansible.cfg:11 ssh_connection.pipelining",
+        "ansible.cfg:9 defaults.nocows",
+        "ansible.cfg:13 ssh_connection.retries",
     )
 
 
@@ -60,7 +64,7 @@ def test_what_is_not_read_is_said_once(tmp_path: Path) -> None:
     inventory = loaded(tmp_path, CFG)
     (said,) = inventory.notices
     assert said == (
-        "prov does not read these settings: ansible.cfg:8 defaults.forks, ansible.cfg:11 ssh_connection.pipelining"
+        "prov does not read these settings: ansible.cfg:9 defaults.nocows, ansible.cfg:13 ssh_connection.retries"
     )
     inventory.notices.pop()
     assert not inventory.notices
@@ -71,6 +75,39 @@ def test_pyproject_wins(tmp_path: Path) -> None:
     folder = project(tmp_path, {"pyproject.toml": '[tool.prov]\ninventory = "more.yml"\n'})
     assert list(loaded(folder, CFG).hosts) == ["db1"]
     assert loaded(folder, CFG).hosts["db1"].connection.user == "deploy"
+
+
+def test_port_and_interpreter_are_defaults_of_hosts(tmp_path: Path) -> None:
+    cfg = "[defaults]\nremote_port = 2222\ninterpreter_python = /opt/python/bin/python3\n"
+    folder = project(tmp_path, {"hosts": "web1\nweb2 ansible_port=22\n"})
+    (folder / "ansible.cfg").write_text(cfg)
+    web1, web2 = (load(["hosts"], cwd=folder).hosts[name].connection for name in ("web1", "web2"))
+    assert (web1.port, web2.port) == (2222, 22)
+    assert web1.python_interpreter == "/opt/python/bin/python3"
+
+
+@pytest.mark.parametrize(
+    ("cfg", "words", "expected"),
+    [
+        ("[defaults]\nforks = 7\n", [], 7),
+        ("[defaults]\nforks = 7\n", ["--forks", "3"], 3),
+        ("[defaults]\ntimeout = 7\n", [], 20),
+    ],
+)
+def test_forks_is_the_default_of_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cfg: str, words: list[str], expected: int
+) -> None:
+    found = []
+
+    @click.command()
+    @forks_option
+    def command(forks: int) -> None:
+        found.append(forks)
+
+    (tmp_path / "ansible.cfg").write_text(cfg)
+    monkeypatch.chdir(tmp_path)
+    command.main(words, standalone_mode=False)
+    assert found == [expected]
 
 
 def test_other_hosts_are_left_alone(tmp_path: Path) -> None:
@@ -92,6 +129,10 @@ def test_other_hosts_are_left_alone(tmp_path: Path) -> None:
         (
             "[defaults]\ntimeout = soon\n",
             "ansible.cfg:2 defaults.timeout: must be seconds (1 to 3600), not 'soon'",
+        ),
+        (
+            "[defaults]\nforks = many\n",
+            "ansible.cfg:2 defaults.forks: must be a number (1 to 1000), not 'many'",
         ),
         (
             "[privilege_escalation]\nbecome_method = su\n",
