@@ -14,6 +14,7 @@ from provision.declared import fronts
 from provision.declared.fronts import DEFAULT_FRONT
 from provision.errors import ConfigErrors, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
+from provision.inventory.own_names import HINT
 from provision.inventory.validation import validate
 from provision.inventory.yaml_values import revealed, shown
 from provision.names import suggestion
@@ -92,12 +93,12 @@ def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
 
 def entries(host: InventoryHost) -> Iterator[tuple[Any, Any]]:
     """Yield the names and settings in a host's `balance`. Raises ConfigErrors."""
-    settings = revealed(host.vars.get("balance"))
+    settings = revealed(host.vars.get(host.named("balance")))
     if settings is None:
         return
     if not isinstance(settings, Mapping):
         message = f"must be a mapping of applications to hosts, not {shown(settings)}"
-        raise ConfigErrors([host.error(("balance",), message)])
+        raise ConfigErrors([host.error(("balance",), message, HINT.format(name="balance"))])
     yield from settings.items()
 
 

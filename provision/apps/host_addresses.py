@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_address(host: InventoryHost) -> None:
     """Raise ConfigErrors if a host's address for other hosts makes no sense."""
-    inner = revealed(host.vars.get("internal_address"))
+    inner = revealed(host.vars.get(host.named("internal_address")))
     if inner is None:
         host.connection  # noqa: B018 - made, and so checked, on access
         return
@@ -39,7 +39,7 @@ def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
     return [
         address_of(host)
         for host in hosts
-        if host.connection.kind != "lab" or "internal_address" in host.vars or lab_host(host.name)
+        if host.connection.kind != "lab" or host.named("internal_address") in host.vars or lab_host(host.name)
     ]
 
 
@@ -48,7 +48,7 @@ def address_of(host: InventoryHost) -> str:
 
     Raises LabError if that is a lab host that is not up, NoInstance if it has no instance.
     """
-    inner = revealed(host.vars.get("internal_address"))
+    inner = revealed(host.vars.get(host.named("internal_address")))
     if inner is not None:
         return str(inner)
     settings = host.connection

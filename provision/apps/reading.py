@@ -14,6 +14,7 @@ from provision.apps.tls_settings import Acme, OwnCertificate, Tls, acme_defaults
 from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
+from provision.inventory.own_names import HINT
 from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.inventory.validation import validate
 from provision.inventory.yaml_values import revealed, shown
@@ -28,16 +29,15 @@ def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
     Raises ConfigErrors with the faults of all of them, also if two claim one domain, or if a local
     source, its requirements or its manage.py does not exist.
     """
-    settings = host.vars.get("apps")
+    settings = host.vars.get(host.named("apps"))
     if settings is None:
         return []
     if not isinstance(settings, dict):
-        raise ConfigErrors(
-            [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
-        )
+        message = f"must be a mapping of names to settings, not {shown(settings)}"
+        raise ConfigErrors([host.error(("apps",), message, HINT.format(name="apps"))])
     problems = Problems()
     for part in PARTS_OF_APPS:
-        if part in host.located and not isinstance(host.written("apps"), dict):
+        if host.named(part) in host.located and not isinstance(host.written("apps"), dict):
             message = "can't be laid over `apps`, which is a template"
             problems.add(
                 host.error((part,), message, "Write `apps` as a mapping; its values may be templates.")
@@ -173,7 +173,7 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
 def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """Yield an error for each application that would run as a person of the inventory: of base.users, or
     prov's login."""
-    base = revealed(host.vars.get("base"))
+    base = revealed(host.vars.get(host.named("base")))
     people = base.get("users") if isinstance(base, dict) else None
     known = {
         str(person.get("name")): f"an account of base.users ({host.origin('base', 'users', index)})"

@@ -176,6 +176,6 @@ def acme_settings(host: InventoryHost, value: Any) -> dict[str, Any] | None:
 
 def acme_defaults(host: InventoryHost) -> dict[str, Any]:
     """Return what the variable `tls: {acme: ...}` of a host says."""
-    role = host.vars.get("tls")
+    role = host.vars.get(host.named("tls"))
     common = role.get("acme") if isinstance(role, Mapping) else None
     return dict(common) if isinstance(common, Mapping) else {}

@@ -113,11 +113,11 @@ def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
     """Name the hosts that have no roles. Raises UsageError if no host has any. of: number of all hosts."""
     names = ", ".join(host.name for host in hosts)
     if len(hosts) == of:
-        serves = any("apps" in host.vars for host in hosts)
+        serves = any(host.named("apps") in host.vars for host in hosts)
         roles = "[base, python, app], which deploys its apps" if serves else "[base, python]"
         raise UsageError(
             f"nothing to do: no roles are listed for {names}",
-            hint=f"List some in the inventory, for the host or a group of it:  roles: {roles}",
+            hint=f"List some in the inventory, for the host or a group of it:  {hosts[0].named('roles')}: {roles}",
         )
     if hosts:
         say(f"skipped, no roles are listed: {names}", err=True)

@@ -54,7 +54,7 @@ def unread_lines(hosts: Sequence[CheckedHost]) -> Iterator[str]:
     places: dict[str, dict[str, list[str]]] = {}
     for host in hosts:
         for name in host.unread:
-            origin = str(host.assignment.host.origin(name))
+            origin = str(host.assignment.host.origin_as_written((name,)))
             places.setdefault(name, {}).setdefault(origin, []).append(host.assignment.host.name)
     everyone = [host.assignment.host.name for host in hosts]
     for name, found in places.items():

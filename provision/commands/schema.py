@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -22,8 +23,11 @@ def schema(variables_only: bool, out: Format) -> None:
     It has the built-in roles and those of this project. An editor reads it by a comment at the top of a YAML file:
     # yaml-language-server: $schema=../prov.schema.json
     """
+    from provision.inventory.inventory_files import project_settings
     from provision.roles.editor_schema import inventory_schema
 
-    found = inventory_schema(search_path(), variables_only=variables_only)
+    found = inventory_schema(
+        search_path(), variables_only=variables_only, prefix=project_settings(Path.cwd()).prefix
+    )
     out.show([{"event": "schema", "schema": found}], json.dumps(found, indent=1).splitlines())
     out.end()

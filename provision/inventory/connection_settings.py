@@ -169,7 +169,7 @@ class SettingsReader:
 
     def wrong(self, name: str, message: str, hint: str = "") -> None:
         """Gather an error about a variable, which quotes nothing of a vault."""
-        error = self.host.error((name,), message, hint)
+        error = self.host.error_as_written((name,), message, hint)
         if name not in self.host.located and name in self.defaults:
             error = LocatedError(self.defaults[name].origin, (name,), message, hint=hint)
         if self._secrets:
@@ -283,7 +283,7 @@ class SettingsReader:
         """A file of this machine; `~` is the user's home, a relative path starts at the inventory file."""
         name, _ = self.value(*names)
         value = self.text(*names)
-        origin = self.host.origin(name)
+        origin = self.host.origin_as_written((name,))
         if origin is None and name in self.defaults:
             origin = self.defaults[name].origin
         if value is None or origin is None:
@@ -335,12 +335,14 @@ class SettingsReader:
 
     def platform(self) -> str:
         """The platform of a target that is not a host; "" for hosts."""
-        if PLATFORM not in self.host.located:
+        name = self.host.named(PLATFORM)
+        if name not in self.host.located:
             return ""
         value = None
         with self.problems.gathered():
-            value = self.variables.get(PLATFORM)
-        return "" if value is None or is_own_variable(value, self.host.located) else str(value)
+            value = self.variables.get(name)
+        own = name == PLATFORM and is_own_variable(value, self.host.located)
+        return "" if value is None or own else str(value)
 
     def paramiko(self) -> bool:
         """Whether Ansible's plugin of that name is asked for."""

@@ -14,11 +14,12 @@ MOST = 100
 def complete(draft: Draft) -> None:
     """Add the hosts of groups that count theirs. Errors go to the draft."""
     for group in list(draft.groups.values()):
-        block = group.vars.get(BLOCK)
+        name = draft.prefix + BLOCK
+        block = group.vars.get(name)
         counted = block.parts.get("count") if block is not None else None
         if counted is None:
             continue
-        path = (group.name, "vars", BLOCK, "count")
+        path = (group.name, "vars", name, "count")
         number = counted.value
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST:
             draft.wrong(counted.origin, path, f"must be a number from 1 to {MOST}, not {shown(number)}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def instance_spec(host: InventoryHost) -> InstanceSpec:
     """Return the instance that a host is to be. Raises ConfigErrors."""
-    spec = validate(InstanceSpec, host.vars[BLOCK], host, (BLOCK,))
+    spec = validate(InstanceSpec, host.vars[host.named(BLOCK)], host, (BLOCK,))
     if spec.count is not None and not is_counted(host.name, host.groups):
         raise host.error(
             (BLOCK, "count"),

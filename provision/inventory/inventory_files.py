@@ -24,6 +24,7 @@ from provision.inventory import (
 )
 from provision.inventory.ansible_cfg import AnsibleCfg
 from provision.inventory.loaded import Inventory, InventoryHost
+from provision.inventory.own_names import checked_prefix
 from provision.inventory.source_files import display, inventory_files
 from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
@@ -60,7 +61,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     base, named = (here, paths) if paths else (settings.folder, settings.inventory)
     sources = [base / path for path in named]
     typed = [str(path) for path in named]
-    draft = Draft(keyring(settings.vaults), merge=settings.cfg.merge)
+    draft = Draft(keyring(settings.vaults), merge=settings.cfg.merge, prefix=settings.prefix)
     folders: list[Path] = []
     read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
@@ -100,6 +101,7 @@ def build(
             groups=groups,
             defined=draft.hosts[name].origin,
             located=precedence.variables(draft, name, groups, group_vars, host_vars),
+            prefix=draft.prefix,
             layers=partial(precedence.layers, draft, name, groups, group_vars, host_vars),
         )
         for name, groups in graph.memberships(draft).items()
@@ -125,6 +127,7 @@ class ProjectSettings(NamedTuple):
     strict: whether variables that nothing reads are refused.  lookups: those on request that templates may use.
     vaults: where the passwords of vaults come from.  cfg: what ansible.cfg says, which counts where this says nothing.
     hooks: pyproject.toml and its table of hooks, as it is there; None without one.
+    prefix: of the variables that are prov's own (own_names.py).
     """
 
     folder: Path
@@ -134,6 +137,7 @@ class ProjectSettings(NamedTuple):
     vaults: VaultSettings = VaultSettings()
     cfg: AnsibleCfg = AnsibleCfg()
     hooks: tuple[Path, Any] | None = None
+    prefix: str = ""
 
 
 def project_settings(cwd: Path) -> ProjectSettings:
@@ -168,7 +172,8 @@ def project_settings(cwd: Path) -> ProjectSettings:
         )
     vaults = vault_settings({**vaults_of(cfg), **settings}, file, cwd)
     hooks = (file, settings["hooks"]) if "hooks" in settings else None
-    return ProjectSettings(folder, paths, strict, lookups, vaults, cfg, hooks)
+    prefix = checked_prefix(settings.get("prefix", ""), f"{display(file, cwd)} tool.prov.prefix")
+    return ProjectSettings(folder, paths, strict, lookups, vaults, cfg, hooks, prefix)
 
 
 def inventory_of(cfg: AnsibleCfg) -> list[str]:

@@ -17,6 +17,7 @@ from provision.inventory.connection_settings import (
     connection_settings,
 )
 from provision.inventory.host_variables import HostVariables
+from provision.inventory.own_names import HINT
 from provision.inventory.platform_names import PLATFORM, is_own_variable, wrong_platform
 from provision.inventory.problems import Problems
 from provision.inventory.resolved_variables import ResolvedVariables, Templates
@@ -56,10 +57,11 @@ class InventoryHost(HostVariables):
     @cached_property
     def platform(self) -> str:
         """Return the platform of a target that is not a host; "" for hosts. Raises ConfigError for an unknown one."""
-        if PLATFORM not in self.located:
+        name = self.named(PLATFORM)
+        if name not in self.located:
             return ""
-        value = revealed(self.vars.get(PLATFORM))
-        if is_own_variable(value, self.located):
+        value = revealed(self.vars.get(name))
+        if name == PLATFORM and is_own_variable(value, self.located):
             return ""
         wrong = wrong_platform(value)
         if wrong:
@@ -69,13 +71,14 @@ class InventoryHost(HostVariables):
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """Return the list in the variable `roles`. Raises ConfigErrors if it is not a list of names."""
-        value = revealed(self.vars.get("roles"))
+        """Return the list in the variable `roles` (see `named`). Raises ConfigErrors if it is not a list of names."""
+        value = revealed(self.vars.get(self.named("roles")))
         if value is None:
             return ()
         problems = Problems()
         if not isinstance(value, list):
-            hint = f"Write it as a list: roles: [{value}]" if isinstance(value, str) else ""
+            hint = f"Write it as a list: {self.named('roles')}: [{value}]" if isinstance(value, str) else ""
+            hint = hint or HINT.format(name="roles")
             problems.add(self.error(("roles",), f"must be a list of role names, not {shown(value)}", hint))
             problems.raise_any()
         for index, role in enumerate(value):

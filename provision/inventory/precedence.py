@@ -30,7 +30,9 @@ def variables(
 
     groups: as graph.memberships gives them.  group_vars, host_vars: folders, the weaker ones first.
     """
-    return merged(layers(draft, host, groups, group_vars, host_vars), mappings=draft.merge)
+    return merged(
+        layers(draft, host, groups, group_vars, host_vars), mappings=draft.merge, prefix=draft.prefix
+    )
 
 
 def layers(

@@ -170,7 +170,7 @@ class Templates:
                     try:
                         found = value.open()
                     except ConfigError as error:
-                        problems.add(host.error(path, error.message, error.hint))
+                        problems.add(host.error_as_written(path, error.message, error.hint))
                 elif is_template(value):
                     with problems.gathered():
                         found = self.scope(host.name).final(path, value)

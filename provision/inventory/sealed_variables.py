@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from provision.inventory.located import Located
+from provision.inventory.own_names import PREFIX
 
 
 class SealedVariables:
@@ -34,28 +35,31 @@ PARTS_OF_APPS = ("group_apps", "host_apps")
 Layer = Mapping[str, Located] | SealedVariables
 
 
-def merged(layers: Sequence[Layer], *, mappings: bool = False) -> Mapping[str, Located]:
+def merged(layers: Sequence[Layer], *, mappings: bool = False, prefix: str = "") -> Mapping[str, Located]:
     """Return the final variables; while a layer is sealed, they are read with their first use.
 
     mappings: whether those of several layers are merged, in depth (Ansible's hash_behaviour=merge).
+    prefix: of the variables that are prov's own.
     """
     if any(isinstance(layer, SealedVariables) for layer in layers):
-        return LaterVariables(layers, mappings=mappings)
+        return LaterVariables(layers, mappings=mappings, prefix=prefix)
     final: dict[str, Located] = {}
     for layer in layers:
         final |= overlaid(final, layer) if mappings else layer  # type: ignore[arg-type]  # no layer is sealed here
-    return with_parts(final)
+    return with_parts(final, prefix)
 
 
-def with_parts(final: dict[str, Located]) -> dict[str, Located]:
+def with_parts(final: dict[str, Located], prefix: str) -> dict[str, Located]:
     """Return variables with the parts of `apps` laid over it: mappings in depth, all else whole.
 
     An `apps` that is not written as a mapping, such as a template, stays as it is.
     """
-    for name in PARTS_OF_APPS:
-        whole = final.get("apps")
-        if name in final and (whole is None or isinstance(whole.value, dict)):
-            final["apps"] = _merged_value(whole, final[name])
+    for before in (prefix,) if prefix else ("", PREFIX):
+        apps = f"{before}apps"
+        for name in (before + part for part in PARTS_OF_APPS):
+            whole = final.get(apps)
+            if name in final and (whole is None or isinstance(whole.value, dict)):
+                final[apps] = _merged_value(whole, final[name])
     return final
 
 
@@ -85,8 +89,8 @@ class LaterVariables(Mapping[str, Located]):
     """The variables of a host, some of which are in encrypted files. Every use raises ConfigError if one of
     those can't be opened."""
 
-    def __init__(self, layers: Sequence[Layer], *, mappings: bool) -> None:
-        self._layers, self._mappings = layers, mappings
+    def __init__(self, layers: Sequence[Layer], *, mappings: bool, prefix: str) -> None:
+        self._layers, self._mappings, self._prefix = layers, mappings, prefix
         self._final: dict[str, Located] | None = None
 
     @property
@@ -97,7 +101,7 @@ class LaterVariables(Mapping[str, Located]):
             for layer in self._layers:
                 found = layer.open() if isinstance(layer, SealedVariables) else layer
                 opened |= overlaid(opened, found) if self._mappings else found
-            self._final = with_parts(opened)
+            self._final = with_parts(opened, self._prefix)
         return self._final
 
     def __getitem__(self, name: str) -> Located:

@@ -133,7 +133,7 @@ class TemplateNames(Mapping[str, Any]):
         try:
             return written.open().reveal()
         except ConfigError as error:
-            place_of = self._host.error(place, error.message, error.hint)
+            place_of = self._host.error_as_written(place, error.message, error.hint)
             return Missing(error=ExpressionError(error.message, place=place_of))
 
     def _worked_out(self, place: Place, text: str) -> Any:
@@ -176,11 +176,13 @@ class TemplateNames(Mapping[str, Any]):
                 if "'ansible_" in reason or any(f"{n!r}" in reason for n in OF_PLAYS)
                 else DEFAULT_HINT
             )
-        return ExpressionError(reason, undefined=undefined, place=self._host.error(place, message, hint))
+        return ExpressionError(
+            reason, undefined=undefined, place=self._host.error_as_written(place, message, hint)
+        )
 
     def _folder(self) -> Path:
         """The folder of the file that the template is in."""
-        origin = self._host.origin(*self._open[-1]) if self._open else None
+        origin = self._host.origin_as_written(self._open[-1]) if self._open else None
         return origin.folder if origin else self._around.project
 
     def _query(self, name: str, *terms: Any, **options: Any) -> list[Any]:

@@ -53,12 +53,13 @@ class Draft:
     """The inventory while it is being read. Later files add to earlier ones and overwrite their variables.
 
     A loader of a format calls these methods, and adds errors to `problems`. keyring: the passwords of vaults.
-    merge: whether mappings of several places are merged.
+    merge: whether mappings of several places are merged.  prefix: of the variables that are prov's own.
     """
 
-    def __init__(self, keyring: Keyring = EMPTY, *, merge: bool = False) -> None:
+    def __init__(self, keyring: Keyring = EMPTY, *, merge: bool = False, prefix: str = "") -> None:
         self.keyring = keyring
         self.merge = merge
+        self.prefix = prefix
         self.groups: dict[str, UnresolvedGroup] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()

@@ -59,10 +59,11 @@ class InventorySchema(GenerateJsonSchema):
         """Keep quiet: a default that JSON cannot write is left out."""
 
 
-def inventory_schema(folders: Sequence[Path], *, variables_only: bool) -> dict[str, Any]:
+def inventory_schema(folders: Sequence[Path], *, variables_only: bool, prefix: str = "") -> dict[str, Any]:
     """Return the schema of an inventory's YAML file, or of a file in group_vars/ and host_vars/.
 
-    folders: where roles are looked for. Raises ConfigError for a role that cannot be imported.
+    folders: where roles are looked for.  prefix: of the variables that are prov's own.
+    Raises ConfigError for a role that cannot be imported.
     """
     found = {name: find(name, folders) for name in names(folders)}
     roles = {name: role.params for name, role in found.items() if role and role.params}
@@ -97,7 +98,11 @@ def inventory_schema(folders: Sequence[Path], *, variables_only: bool) -> dict[s
         if model.__doc__:
             properties[name]["description"] = model.__doc__.partition("\n")[0]
     definitions |= {
-        "variables": {"type": ["object", "null"], "properties": properties, "additionalProperties": ANYTHING},
+        "variables": {
+            "type": ["object", "null"],
+            "properties": {prefix + name: each for name, each in properties.items()},
+            "additionalProperties": ANYTHING,
+        },
         "group": {
             "type": ["object", "null"],
             "properties": {

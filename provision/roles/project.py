@@ -123,7 +123,7 @@ def resolve(
 
 def check_variables(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Problems) -> None:
     """Add an error for each misspelt name of a variable."""
-    variables = VariableNames(known.folders)
+    variables = VariableNames(known.folders, hosts[0].prefix if hosts else "")
     for host in hosts:
         for error in variables.wrong(host, strict=host.inventory.strict):
             problems.add(error)
@@ -148,7 +148,9 @@ def served_by(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Probl
     serving = [
         host
         for host in hosts
-        if "apps" in host.vars or "balance" in host.vars or known.is_backing(host.roles)
+        if host.named("apps") in host.vars
+        or host.named("balance") in host.vars
+        or known.is_backing(host.roles)
     ]
     found = {host.name: ServedApps() for host in hosts}
     if serving:
@@ -284,7 +286,7 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
 
 def params_for(role: Role, host: InventoryHost, apps: Sequence[Application]) -> Params | None:
     """Return the role's parameters from the variable of its name. Raises ConfigErrors."""
-    value = host.vars.get(role.name)
+    value = host.vars.get(host.named(role.name))
     if role.params is None:
         if isinstance(value, Mapping) and value:
             raise ConfigErrors([host.error((role.name,), f"role {role.name!r} takes no parameters")])

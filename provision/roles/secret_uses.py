@@ -107,14 +107,15 @@ class Uses:
     def of(self, host: InventoryHost, path: YamlPath, seen: frozenset[str] = frozenset()) -> list[str]:
         """Return what uses a part of a host's variables: the connection, applications, roles."""
         name = str(path[0])
+        meant = host.meant(name)
         found = []
         if name in NAMES or name.startswith("ansible_"):
             found.append("connection")
-        elif name in ("apps", *PARTS_OF_APPS):
+        elif meant in ("apps", *PARTS_OF_APPS):
             found.append(f"application {path[1]}" if len(path) > 1 else "applications")
-        elif name in OF_HOSTS:
-            found.append(name)
-        found += [f"role {role}" for role in host.roles if role == name or name in self._words_of(role)]
+        elif meant in OF_HOSTS:
+            found.append(meant)
+        found += [f"role {role}" for role in host.roles if role == meant or name in self._words_of(role)]
         for other in sorted(self._templates.get(name, set()) - seen - {name}):
             # an application or a role may take it in a larger value
             places: list[YamlPath] = [(other, part) for part in parts_with(host, other, name)]
@@ -133,7 +134,8 @@ class Uses:
 
 def parts_with(host: InventoryHost, variable: str, word: str) -> Iterator[str | int]:
     """Yield the keys of a variable whose templates have a word."""
-    value = host.written(variable)
+    located = host.located.get(variable)
+    value = located and located.value
     for key, part in value.items() if isinstance(value, Mapping) else ():
         if word in words_in(part):
             yield key

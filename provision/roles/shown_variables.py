@@ -20,21 +20,24 @@ def kinds_of(host: InventoryHost) -> Kinds:
     Roles that the host does not have are included.
     """
     found: dict[str, Any] = {}
-    of_apps = {"apps", *PARTS_OF_APPS}.intersection(host.located)
+    of_apps = {host.named(name) for name in ("apps", *PARTS_OF_APPS)}.intersection(host.located)
     if of_apps:
         from provision.apps.app_model import App
 
         found |= dict.fromkeys(of_apps, dict[str, App])
     folders = search_path()
-    for name in set(names(folders)).intersection(host.located):
+    for name in names(folders):
+        variable = host.named(name)
+        if variable not in host.located:
+            continue
         try:
             role = find(name, folders)
         except ConfigError:
             # a role that can't be imported: its secrets are unknown
-            found[name] = Secret
+            found[variable] = Secret
             continue
         if role is not None and role.params is not None:
-            found[name] = role.params
+            found[variable] = role.params
     return Kinds(found)
 
 

@@ -15,6 +15,7 @@ from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.connection_settings import NAMES
+from provision.inventory.own_names import PREFIX
 from provision.inventory.platform_names import PLATFORM, platform_names
 from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.names import is_misspelt
@@ -26,11 +27,13 @@ MOST = 1_000_000
 
 
 class VariableNames:
-    """What reads variables. folders: where roles are looked for."""
+    """What reads variables. folders: where roles are looked for.  prefix: of the variables that are prov's own."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], prefix: str) -> None:
         self._folders = folders
-        self._read = frozenset((*OF_HOSTS, *platform_names(), *names(folders), *NAMES))
+        own = (*OF_HOSTS, *platform_names(), *names(folders))
+        spellings = (prefix,) if prefix else ("", PREFIX)
+        self._read = frozenset((*(before + name for before in spellings for name in own), *NAMES))
         # hosts have the same names again and again
         self._meant = functools.cache(self._nearest)
 
@@ -39,10 +42,12 @@ class VariableNames:
         for name in host.located:
             if near := self._meant(name):
                 hint = f"If you mean a variable of your own, give it a name that is less like {near!r}."
-                yield host.error((name,), f"there is no variable {name!r}. Did you mean {near!r}?", hint)
+                yield host.error_as_written(
+                    (name,), f"there is no variable {name!r}. Did you mean {near!r}?", hint
+                )
             elif strict and self._is_unread(name):
                 hint = "`strict = true` in pyproject.toml allows no other names."
-                yield host.error((name,), f"nothing reads the variable {name!r}", hint)
+                yield host.error_as_written((name,), f"nothing reads the variable {name!r}", hint)
 
     def unread(self, given: Iterable[str]) -> list[str]:
         """Return those of these variables that neither prov nor a role of the project reads.

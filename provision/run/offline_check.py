@@ -36,7 +36,9 @@ class CheckedHost:
 
 def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[CheckedHost]:
     """Yield what is known of each host. Errors of all hosts are added to the problems."""
-    variables = VariableNames(search_path(hosts[0].inventory.project if hosts else None))
+    variables = VariableNames(
+        search_path(hosts[0].inventory.project if hosts else None), hosts[0].prefix if hosts else ""
+    )
     for assignment in resolved(hosts, problems):
         apps = tuple(app for app in assignment.served.apps if has_release(app, assignment.host, problems))
         # the steps of the other applications are still known

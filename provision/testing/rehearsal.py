@@ -70,9 +70,10 @@ def marked(assignments: Sequence[Assignment]) -> list[Assignment]:
     hosts = {}
     for host in inventory.hosts.values():
         located = dict(host.located)
-        for name in located["apps"].parts if "apps" in located else ():
-            located["apps"] = put(located["apps"], (name, "environment", MARK), "next")
-        hosts[host.name] = InventoryHost(host.name, host.groups, host.defined, located)
+        apps = host.named("apps")
+        for name in located[apps].parts if apps in located else ():
+            located[apps] = put(located[apps], (name, "environment", MARK), "next")
+        hosts[host.name] = InventoryHost(host.name, host.groups, host.defined, located, host.prefix)
     copied = Inventory(hosts, inventory.groups, project=inventory.project, lookups=inventory.lookups)
     return resolve([copied.hosts[each.host.name] for each in assignments])
 
@@ -82,7 +83,7 @@ def replacements(target: str, inventory: Sequence[str]) -> list[Replacement]:
     return [
         each
         for host in load(inventory or None).select(target)
-        for each in rehearsed(host.name, host.located, kinds_of(host), "")[1]
+        for each in rehearsed(host, host.located, kinds_of(host), "")[1]
     ]
 
 

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from provision.inventory.host_variables import HostVariables
 from provision.inventory.kinds import Kinds
 from provision.inventory.located import Located, dotted
 from provision.inventory.template_text import is_template
@@ -36,29 +37,31 @@ class Replacement:
 
 
 def rehearsed(
-    name: str, variables: Mapping[str, Located], kinds: Kinds, seed: str
+    host: HostVariables, variables: Mapping[str, Located], kinds: Kinds, seed: str
 ) -> tuple[dict[str, Located], list[Replacement]]:
     """Return a host's variables for a rehearsal, and what was replaced.
 
-    kinds: the known types of the variables.  seed: what generated secrets are derived from: a secret that several
-    hosts have from one line is one secret for all of them.
+    variables: these of it.  kinds: their known types.
+    seed: what generated secrets are derived from: a secret that several hosts have from one line is one secret for
+    all of them.
     """
     replacements: list[Replacement] = []
 
     def note(path: YamlPath, by: str, part: Located) -> None:
-        replacements.append(Replacement(name, dotted(path), by, str(part.origin)))
+        replacements.append(Replacement(host.name, dotted(path), by, str(part.origin)))
 
     found = {}
     for variable, part in variables.items():
-        if variable in OF_THE_PLACE:
-            note((variable,), "the lab's address" if variable == "internal_address" else "a lab host", part)
+        if host.meant(variable) in OF_THE_PLACE:
+            address = host.meant(variable) == "internal_address"
+            note((variable,), "the lab's address" if address else "a lab host", part)
         else:
             found[variable] = with_parts(part)
     for variable, part in found.items():
         secret = {path: origin for path, _, origin in secrets_below(variable, part, kinds)}
 
         def changed(path: YamlPath, each: Located, secret: Mapping[YamlPath, str] = secret) -> Located:
-            if fetches(path) or is_template(each.value):
+            if fetches((host.meant(str(path[0])), *path[1:])) or is_template(each.value):
                 return each
             if path in secret:
                 note(path, "a generated secret", each)
@@ -69,7 +72,7 @@ def rehearsed(
             return each
 
         found[variable] = walked(part, (variable,), changed)
-    for path, value in certificates(found):
+    for path, value in certificates(found, host.named("tls"), host.named("apps")):
         variable = str(path[0])
         note(path, TESTS_OWN, found[variable].nearest(path[1:]))
         found[variable] = put(found[variable], path[1:], value)
@@ -99,16 +102,19 @@ def with_login(url: str, password: str) -> str:
     return LOGIN.sub(another, url)
 
 
-def certificates(variables: Mapping[str, Located]) -> list[tuple[YamlPath, Any]]:
-    """Return the settings that name another authority or files of certificates, with what takes their place."""
+def certificates(variables: Mapping[str, Located], of_tls: str, of_apps: str) -> list[tuple[YamlPath, Any]]:
+    """Return the settings that name another authority or files of certificates, with what takes their place.
+
+    of_tls, of_apps: the variables with the parameters of the role `tls`, and with the applications.
+    """
     found: list[tuple[YamlPath, Any]] = []
-    tls = variables.get("tls")
+    tls = variables.get(of_tls)
     if tls is not None and "acme" in tls.parts:
-        found.append((("tls", "acme"), None))
-    for name, app in variables["apps"].parts.items() if "apps" in variables else ():
+        found.append(((of_tls, "acme"), None))
+    for name, app in variables[of_apps].parts.items() if of_apps in variables else ():
         value = app.parts.get("tls")
         if value is not None and value.value not in OWN_WORDS:
-            found.append((("apps", name, "tls"), "private-ca"))
+            found.append(((of_apps, name, "tls"), "private-ca"))
     return found
 
 

@@ -88,7 +88,7 @@ def lone_host(role: Role, image: str, authority: Path) -> InventoryHost:
     if "roles" not in variables:
         variables["roles"] = Located([*required(role), role.name], origin)
     name = f"test-{role.name.replace('_', '-')}-{image}"
-    host = InventoryHost(name, (), origin, in_the_lab(variables, authority, origin))
+    host = InventoryHost(name, (), origin, in_the_lab(variables, authority, origin, "tls"))
     Inventory({name: host}, {})
     return host
 
@@ -146,10 +146,10 @@ def throwaway(inventory: Sequence[str], target: str, authority: Path, seed: str 
     for host in real.hosts.values():
         located = host.located
         if host.name in wanted or seed:
-            located = in_the_lab(located, authority, host.defined)
+            located = in_the_lab(located, authority, host.defined, host.named("tls"))
         if seed:
-            located, _ = rehearsed(host.name, located, kinds_of(host), seed)
-        copies[host.name] = InventoryHost(host.name, host.groups, host.defined, located)
+            located, _ = rehearsed(host, located, kinds_of(host), seed)
+        copies[host.name] = InventoryHost(host.name, host.groups, host.defined, located, host.prefix)
     copied = Inventory(copies, real.groups, project=real.project, lookups=real.lookups)
     bare = [name for name in wanted if not copied.hosts[name].roles]
     if bare:
@@ -174,14 +174,19 @@ def unknown(subject: str, others: Sequence[str]) -> UsageError:
     )
 
 
-def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin) -> dict[str, Located]:
-    """Return a host's variables, changed so that it is reached in the lab and trusts a separate authority."""
+def in_the_lab(
+    variables: Mapping[str, Located], authority: Path, origin: Origin, of_tls: str
+) -> dict[str, Located]:
+    """Return a host's variables, changed so that it is reached in the lab and trusts a separate authority.
+
+    of_tls: the variable with the parameters of the role `tls`.
+    """
     lab_variables = {name: part for name, part in variables.items() if not name.startswith("ansible_")}
     lab_variables["ansible_connection"] = Located("lab", origin)
-    tls = lab_variables.get("tls", Located({}, origin))
+    tls = lab_variables.get(of_tls, Located({}, origin))
     role = find("tls", search_path())
     if isinstance(tls.value, dict) and role and role.params and "ca" in role.params.model_fields:
-        lab_variables["tls"] = put(tls, ("ca",), str(authority))
+        lab_variables[of_tls] = put(tls, ("ca",), str(authority))
     return lab_variables
 
 

@@ -118,8 +118,8 @@ def test_what_is_replaced_is_named_without_values() -> None:
 def test_values_of_plugins_are_replaced_as_well() -> None:
     origin = Origin("inventory/aws_ec2.yml", 1)
     apps = {"shop": {"tls": "acme", "secrets": {"KEY": CANARY}}}
-    kinds = kinds_of(hosts("production")["web1"])
-    found, told = rehearsed("web1", {"apps": Located(apps, origin)}, kinds, "s")
+    web1 = hosts("production")["web1"]
+    found, told = rehearsed(web1, {"apps": Located(apps, origin)}, kinds_of(web1), "s")
     assert found["apps"].value["shop"]["tls"] == "private-ca"
     assert isinstance(found["apps"].value["shop"]["secrets"]["KEY"], Secret)
     assert len(told) == 2

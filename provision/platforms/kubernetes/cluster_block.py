@@ -148,9 +148,9 @@ class ClusterBlock(Settings):
 
 def cluster_block(host: InventoryHost) -> ClusterBlock:
     """Return the block of a target. Raises ConfigErrors."""
-    if BLOCK not in host.vars:
+    if host.named(BLOCK) not in host.vars:
         hint = "Write one:  kubernetes: {namespace: shop, registry: registry.example.com, clients: [ingress-nginx]}"
         raise host.error(
             ("platform",), "needs a block `kubernetes`, which says where in the cluster it is", hint
         )
-    return validate(ClusterBlock, host.vars[BLOCK] or {}, host, (BLOCK,))
+    return validate(ClusterBlock, host.vars[host.named(BLOCK)] or {}, host, (BLOCK,))
