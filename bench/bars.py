@@ -74,6 +74,13 @@ def bars(parts: dict[str, Any]) -> list[list[str]]:
     beside("copies", "first copy of a tree: at most 1.1 x rsync", "tree, prov", "tree, rsync over ssh", 1.1)
     large = "a file of 2000 MB"
     beside("copies", f"{large}: no slower than scp", f"{large}, prov", f"{large}, scp", 1)
+    for kind in ("INI", "YAML"):
+        small, large = (
+            f"{n} groups, {kind}, one group" for n in ("1,000 hosts in 50", "100,000 hosts in 5,000")
+        )
+        most(f"1,000 hosts, {kind}: under 0.3 s", case("inventory", small), 1, 0.3, "s")
+        most(f"100,000 hosts, {kind}: under 10 s", case("inventory", large), 1, 10, "s")
+        most(f"100,000 hosts, {kind}: under 1 GB", case("inventory", large, "memory"), 1, 1000, "MB")
     bare = case("startup", "python -c pass")
     most("`prov --help`: under 6 x `python -c pass`", case("startup", "prov --help"), bare, 6)
     most("a configuration error: under 15 x", case("startup", "a configuration error"), bare, 15)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from bench.lab import Bench
 from bench.log import say
-from bench.parts import copies, kept, rtt, scale, stack, startup, steps, tree, wire
+from bench.parts import copies, inventories, kept, rtt, scale, stack, startup, steps, tree, wire
 from bench.record import ResultRows
 from bench.report import markdown
 from bench.tools import TOOLS
 from bench.tools.base import HERE, PEERS
 
-PARTS = ("startup", "stack", "kept", "rtt", "wire", "steps", "tree", "copies", "scale")
+PARTS = ("startup", "stack", "kept", "rtt", "wire", "steps", "tree", "copies", "scale", "inventory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +67,8 @@ def one(bench: Bench, part: str, options: argparse.Namespace) -> None:
         tree.measure(bench)
     elif part == "copies":
         copies.measure(bench, options.megabytes)
+    elif part == "inventory":
+        inventories.measure(bench)
     elif part == "scale":
         scale.measure(bench, options.scale)
 

@@ -167,6 +167,7 @@ WRITERS: dict[str, Any] = {
     "copies": plain_table,
     "scale": plain_table,
     "startup": plain_table,
+    "inventory": plain_table,
 }
 TITLES = {
     "rtt": "With added round-trip time, one host",
@@ -177,4 +178,5 @@ TITLES = {
     "tree": "One file changed in an application of 2,000 files and 50 MB",
     "scale": "Many light hosts, a role of one step, nothing to change",
     "startup": "Starting prov",
+    "inventory": "Reading an inventory",
 }
