@@ -49,7 +49,10 @@ def written(host: InventoryHost) -> dict[str, Any]:
 def as_json(value: Any) -> Any:
     """Return a value as Ansible writes it: what is not a template, or is encrypted, is a mapping of one key."""
     if isinstance(value, Mapping):
-        return {str(key): as_json(part) for key, part in value.items()}
+        # the keys of JSON are text: true, not True
+        return {
+            str(key).lower() if isinstance(key, bool) else str(key): as_json(v) for key, v in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [as_json(part) for part in value]
     if isinstance(value, Verbatim):

@@ -22,6 +22,6 @@ HINT = (
 
 def checked_prefix(value: Any, where: str) -> str:
     """Return a project's prefix. Raises ConfigError. where: the file, and the setting in it."""
-    if value == "" or (isinstance(value, str) and re.fullmatch(r"(?!ansible_)[A-Za-z][A-Za-z0-9_]*_", value)):
+    if isinstance(value, str) and re.fullmatch(r"((?!ansible_)[A-Za-z][A-Za-z0-9_]*_)?", value):
         return value
     raise ConfigError(f"must be the beginning of a name, such as prov_, not {shown(value)}", where=where)

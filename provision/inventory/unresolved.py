@@ -105,12 +105,16 @@ class Draft:
             pattern, port = ranges.split_port(pattern)
             names = ranges.expand(pattern)
         except ValueError as error:
-            self.wrong(origin, path, str(error))
+            user, at, host = pattern.rpartition("@")
+            hint = f"Write the user as a variable: ansible_user={user} of {host}" if at and user else ""
+            self.wrong(origin, path, str(error), hint)
             return
         if len(self.hosts) + len(names) > MOST_HOSTS:
             raise LocatedError(origin, path, f"an inventory can have at most {MOST_HOSTS:,} hosts")
-        given = {} if port is None else {"ansible_port": Located(port, origin)}
         for name in names:
+            # as in Ansible, a port behind a host's name counts where the host is named first
+            first = port is not None and name not in self.hosts
+            given = {"ansible_port": Located(port, origin)} if first else {}
             self.add_host(name, group, origin)
             for variable, value in {**given, **variables}.items():
                 self.set_host_var(name, variable, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if PyYAM
 CORE = "tag:yaml.org,2002:"
 SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
 MERGE = CORE + "merge"
+RESOLVER: Any = yaml.resolver.Resolver()
 NEWLINE = b"\n"
 #: what PyYAML raises for text that does not fit its tag (!!int "", !!timestamp soon)
 WRONG_SCALAR = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, yaml.YAMLError)
@@ -85,12 +87,22 @@ def parsed(data: bytes, folder: Path, shown: str, keyring: Keyring = EMPTY) -> L
         raise ConfigError(TOO_DEEP, where=shown) from None
     if node is None:
         return None
-    document = Document(
-        Origin(shown, 1, folder), MOST_ALIASED + written(node), keyring=keyring, sealed=sealed
-    )
+    top = Origin(shown, 1, folder)
+    document = Document(top, MOST_ALIASED + written(node), keyring=keyring, sealed=sealed, json=is_json(text))
     located = document.located(node, (), document.origin(node))
     document.problems.raise_any()
     return located
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON, which Ansible tries first: 1e2 is a number there, and text in YAML 1.1."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def sealed_text(value: Any) -> Any:
@@ -159,17 +171,36 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str, *, sealed: bool =
     return ConfigError(message, where=where, hint=BRACES if "{{" in lines[row] else "")
 
 
+def as_list(node: yaml.Node) -> yaml.SequenceNode | None:
+    """Return a set, or pairs (!!omap, !!pairs), as the list that Ansible makes of it; None for others."""
+    parts: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode) and node.tag == CORE + "set":
+        parts = [key for key, _ in node.value]
+    elif isinstance(node, yaml.SequenceNode) and node.tag in (CORE + "omap", CORE + "pairs"):
+        for each in node.value:
+            if not isinstance(each, yaml.MappingNode) or len(each.value) != 1:
+                return None
+            parts.append(yaml.SequenceNode(CORE + "seq", list(each.value[0]), each.start_mark, each.end_mark))
+    else:
+        return None
+    return yaml.SequenceNode(CORE + "seq", parts, node.start_mark, node.end_mark)
+
+
 class Document:
     """Turns the nodes of one document into located values, and gathers errors.
 
     most: the allowed number of values.  keyring: the passwords of its `!vault` values.
-    sealed: whether the file is encrypted as a whole.
+    sealed: whether the file is encrypted as a whole.  json: whether it is JSON.
     """
 
-    def __init__(self, top: Origin, most: int, *, keyring: Keyring = EMPTY, sealed: bool = False) -> None:
+    def __init__(
+        self, top: Origin, most: int, *, keyring: Keyring = EMPTY, sealed: bool = False, json: bool = False
+    ) -> None:
         self.top = top
         self.keyring = keyring
         self.sealed = sealed
+        self.json = json
+        self.unsafe = False  # within a list or mapping that is !unsafe
         self.left = most
         self.problems = Problems()
         self.constructor = yaml.constructor.SafeConstructor()
@@ -195,6 +226,8 @@ class Document:
                 return self.encrypted(node, path, origin)
             if node.tag == "!secret":
                 return self.reference(node, path, origin)
+            if node.tag == "!unsafe" and not isinstance(node, yaml.ScalarNode):
+                return self.all_unsafe(node, path, origin)
             if isinstance(node, yaml.ScalarNode):
                 value = self.scalar(node, path)
                 return Located(sealed_text(value) if self.sealed else value, origin, sealed=self.sealed)
@@ -202,10 +235,22 @@ class Document:
                 return self.sequence(node, path, origin)
             if isinstance(node, yaml.MappingNode) and node.tag == CORE + "map":
                 return self.mapping(node, path, origin)
+            if (listed := as_list(node)) is not None:
+                return self.sequence(listed, path, origin)
             self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
             return Located(None, origin)
         finally:
             self.open.discard(id(node))
+
+    def all_unsafe(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
+        """A list or mapping with the tag !unsafe: no text in it is a template."""
+        kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
+        before, self.unsafe, node.tag = self.unsafe, True, CORE + kind
+        self.open.discard(id(node))
+        try:
+            return self.located(node, path, origin)
+        finally:
+            self.unsafe, node.tag = before, "!unsafe"
 
     def encrypted(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
         """A value with the tag !vault."""
@@ -237,12 +282,19 @@ class Document:
 
     def scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
         if node.tag == "!unsafe":
-            return Verbatim(node.value)
+            # as in Ansible, which takes quotes for none there: 5 and '5' are numbers
+            tag = RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))
+            found = self.scalar(yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark), path)
+            return Verbatim(found) if isinstance(found, str) else found
         if node.tag not in SCALARS:
             self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
             return None
         try:
             value = self.constructor.construct_object(node)
+            if self.json and not node.style and isinstance(value, str):
+                value = float(value)
+            if self.unsafe and isinstance(value, str):
+                return Verbatim(value)
             if isinstance(value, int) and not -LARGEST < value < LARGEST:
                 raise ValueError
             return value
@@ -299,6 +351,8 @@ class Document:
             )
             return None
         key = self.scalar(node, path)
+        if isinstance(key, Verbatim):
+            key = str(key)
         if isinstance(key, bool) and str(node.value).lower() not in ("true", "false"):
             # YAML 1.1 reads `on`, `off`, `yes` and `no` as booleans; who writes `on: one` means text
             key = str(node.value)

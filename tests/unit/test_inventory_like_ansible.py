@@ -31,7 +31,7 @@ def by_name(inventory: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_what_ansible_says(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # this repository is a project of prov's own
-    case = Path(shutil.copytree(case, tmp_path / "case"))
+    case = Path(shutil.copytree(case, tmp_path / "case", symlinks=True))
     monkeypatch.chdir(case)
     named = [
         word for path in json.loads((case / "case.json").read_text())["inventory"] for word in ("-i", path)
