@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from provision.apps.schedules import calendars
 from provision.apps.settings import Settings
 from provision.inventory.fields import InnerPath, matching
+from provision.secrets import Secret
 
 #: words that only a shell would understand
 SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"}
@@ -148,6 +149,32 @@ class Openings(Settings):
     netlink: bool = Field(default=False, description="Queries about network interfaces (AF_NETLINK).")
 
 
+class RegistrySettings(Settings):
+    """Where `prov image push` sends an image. `registry: NAME` is short for `registry: {repository: NAME}`."""
+
+    repository: Annotated[
+        str,
+        matching(
+            r"[a-z0-9.-]+(:\d{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
+            "a repository with its registry, such as registry.example.com/team/shop",
+        ),
+    ] = Field(description="The repository with its registry: `registry.example.com/team/shop`.")
+    user: str | None = Field(default=None, description="User name of its login, if it needs one.")
+    password: Secret | None = Field(default=None, description="Password of its login, often a token.")
+    tls: bool = Field(default=True, description="Reach the registry by https.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"repository": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole_login(self) -> RegistrySettings:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("a login is both `user` and `password`")
+        return self
+
+
 class ImageSettings(Settings):
     """The image of an application. `image: FILE` is short for `image: {base: FILE}`."""
 
@@ -163,3 +190,4 @@ class ImageSettings(Settings):
     user: int = Field(
         default=10001, ge=1, le=65533, description="Number of the user and the group that it runs as."
     )
+    registry: RegistrySettings | None = Field(default=None, description="Where `prov image push` sends it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,55 @@ def containerfile(scope: Scope, out: Format, app: str, output: Path | None) -> i
     return 0
 
 
+@image.command(epilog="Example:  prov image push web1 shop --tag latest")
+@several_hosts
+@app_argument
+@click.option("--tag", "tags", multiple=True, metavar="TAG",
+              help="A further tag; may be repeated. The name of the release is always one.")  # fmt: skip
+def push(scope: Scope, out: Format, app: str, tags: tuple[str, ...]) -> int:
+    """Push the image of an application's release to `image: {registry: ...}`, with what the registry lacks of it.
+
+    Connects to no host. A tag that names this image already is left alone.
+
+    Exit status: 0 done; 1 the packages can't be installed, or the registry refused; 2 usage or configuration.
+    """
+    for tag in tags:
+        # OCI distribution specification, "Pulling manifests"
+        if not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
+            raise UsageError(f"{tag!r} is not a tag: letters, digits, '_', '.' and '-', up to 128")
+    from provision.oci.image_push import push as push_image
+    from provision.oci.registry import Registry, RegistryLogin
+
+    with recipe(scope, app) as found:
+        release = found.release
+        assert release.app.image is not None
+        to = release.app.image.registry
+        if to is None:
+            raise UsageError(
+                f"{release.app.name} has no registry to push its image to",
+                hint="Name one:  image: {base: ..., registry: registry.example.com/team/shop}",
+            )
+        login = (
+            RegistryLogin(to.user, to.password) if to.user is not None and to.password is not None else None
+        )
+        pushed = push_image(found, Registry(to.repository, login, tls=to.tls), [release.id, *tags], progress)
+        event = {
+            "event": "pushed",
+            "app": release.app.name,
+            "release": release.id,
+            "repository": pushed.repository,
+            "digest": pushed.digest,
+            "tags": list(pushed.tags),
+            "sent": pushed.sent,
+        }
+        lines = [
+            *(f"{pushed.repository}:{tag}" for tag in pushed.tags),
+            f"  {pushed.digest}, {megabytes(pushed.sent)} sent",
+        ]
+    out.show([event], lines)
+    return 0
+
+
 @image.command(epilog="Example:  prov image show shop.tar")
 @click.argument("file", type=click.Path(path_type=Path))
 @format_option
@@ -145,7 +195,8 @@ def recipe(scope: Scope, app: str) -> Iterator[Recipe]:
     (assignment,) = resolve([host], reach=False)
     found = named(next(name for _, name in chosen), host.name, assignment.served.apps)
     program = program_offline(assignment, found)
-    with recipe_of(host, found.release, program, role_file("app", "files", "on_port.py")) as made:
+    inside = program.inside or program
+    with recipe_of(host, found.release, inside, role_file("app", "files", "on_port.py")) as made:
         yield made
 
 

@@ -122,23 +122,8 @@ def build(recipe: Recipe, output: Path, progress: Callable[[str], None]) -> Buil
     name = f"{app.name}:{recipe.release.id}"
     with scratch(output) as folder:
         layers = layers_of(recipe, folder, uv, progress)
-        config = configuration(recipe, layers)
-        manifest = document(
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": described(CONFIG, config),
-                "layers": [
-                    *(
-                        {"mediaType": each.mediaType, "digest": each.digest, "size": each.size}
-                        for each in recipe.base.manifest.layers
-                    ),
-                    *({"mediaType": LAYER, "digest": each.digest, "size": each.size} for each in layers),
-                ],
-            }
-        )
-        about = {**described(MANIFEST, manifest), "annotations": {"org.opencontainers.image.ref.name": name}}
-        index = document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [about]})
+        config, manifest = documents(recipe, layers)
+        index = index_of(manifest, name)
         added = sum(each.size for each in layers)
         if is_index_of(output, index):
             return BuiltImage(output, hashed(manifest), name, output.stat().st_size, added)
@@ -156,6 +141,30 @@ def build(recipe: Recipe, output: Path, progress: Callable[[str], None]) -> Buil
                     put(tar, blob_name(layer.digest), f, layer.size)
         archive.replace(output)
     return BuiltImage(output, hashed(manifest), name, output.stat().st_size, added)
+
+
+def documents(recipe: Recipe, layers: list[Layer]) -> tuple[bytes, bytes]:
+    """Return the configuration and the manifest of an image."""
+    config = configuration(recipe, layers)
+    below = recipe.base.manifest.layers
+    manifest = document(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": described(CONFIG, config),
+            "layers": [
+                *({"mediaType": e.mediaType, "digest": e.digest, "size": e.size} for e in below),
+                *({"mediaType": LAYER, "digest": e.digest, "size": e.size} for e in layers),
+            ],
+        }
+    )
+    return config, manifest
+
+
+def index_of(manifest: bytes, name: str) -> bytes:
+    """Return the index of a layout with one image. name: NAME:TAG."""
+    about = {**described(MANIFEST, manifest), "annotations": {"org.opencontainers.image.ref.name": name}}
+    return document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [about]})
 
 
 def is_index_of(path: Path, index: bytes) -> bool:

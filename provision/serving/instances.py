@@ -25,6 +25,7 @@ from provision.roles.server_params import ServerParams, check_program, program_o
 from provision.secrets import Secret
 from provision.serving import workers
 from provision.serving.app_parts import part_of
+from provision.serving.unit_texts import unit_text
 from provision.steps import command, files, service_environment
 from provision.system.writers import HERE, systemd_environment
 from provision.values import dataclass
@@ -54,6 +55,8 @@ class Program:
     processes: how many of it make up an instance, for one that has no workers.
     keeps_connections: the front keeps its connections to it for more requests. Otherwise each ends
     with its answer, so that no connection closes during a request when a server restarts its processes.
+    units: templates of the role for its "service", "process" and "job", if those of all servers do not fit.
+    about: further values for these templates.  inside: what runs in an image, for a server that runs images.
     """
 
     argv: Sequence[str]
@@ -64,6 +67,9 @@ class Program:
     files: Mapping[str, str] = field(default_factory=dict)
     processes: int = 1
     keeps_connections: bool = False
+    units: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    inside: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
     shim = shim_file()
     return Instance(
         release,
-        service=c.render("service.j2", role="app", **values),
+        service=unit_text(c, "service", values),
         socket=c.render("socket.j2", role="app", **values),
         files={shim.name: shim.read_text(encoding="utf-8"), **program.files},
         processes=program.processes,

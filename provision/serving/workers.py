@@ -17,6 +17,7 @@ from provision.apps.app_releases import Release
 from provision.apps.process_parts import JobSettings, ProcessSettings
 from provision.apps.schedules import calendars
 from provision.serving.app_parts import part_of
+from provision.serving.unit_texts import unit_text
 from provision.steps import command, systemd, wait
 from provision.system.writers import HERE
 
@@ -43,16 +44,11 @@ def here(c: Host, app: App, part: ProcessSettings | JobSettings) -> bool:
 def texts(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str, str]:
     """The unit of each process that runs on this host. values: what the template shares with the web
     process's."""
-    link = release.instance_link(HERE)
+    given = {**values, "path": programs_of(release.instance_link(HERE))}
     return {
-        name: c.render(
-            "process.j2",
-            role="app",
-            **{**values, "part": name, "process": process, "argv": argv_of(process.command)},
-            path=programs_of(link),
-        )
-        for name, process in release.app.processes.items()
-        if here(c, release.app, process)
+        name: unit_text(c, "process", {**given, "part": name, "process": each, "argv": argv_of(each.command)})
+        for name, each in release.app.processes.items()
+        if here(c, release.app, each)
     }
 
 
@@ -146,8 +142,8 @@ def job_units(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str,
     found: dict[str, str] = {}
     for name, job in app.jobs.items():
         if here(c, app, job):
-            given = {**values, "part": name, "job": job, "argv": argv_of(job.command)}
-            found[f"{unit}@{name}.service"] = c.render("job.j2", role="app", **given, path=path)
+            given = {**values, "part": name, "job": job, "argv": argv_of(job.command), "path": path}
+            found[f"{unit}@{name}.service"] = unit_text(c, "job", given)
             times = c.render("timer.j2", role="app", **given, calendars=calendars(job.schedule))
             found[f"{unit}@{name}.timer"] = times
     return found

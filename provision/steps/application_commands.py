@@ -3,7 +3,8 @@
 import json
 import posixpath
 import re
-from typing import TYPE_CHECKING, List, Sequence
+import shlex
+from typing import TYPE_CHECKING, Iterator, List, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, wanted
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 #: settings of a web process's unit that are of its service, and not of how it runs (systemd.service(5))
-OF_ITS_SERVICE = re.compile(r"(Type|NotifyAccess|Sockets|RuntimeDirectory|Exec|Kill|Timeout|Restart)")
+OF_ITS_SERVICE = re.compile(r"(Type|NotifyAccess|Sockets|RuntimeDirectory|Exec|Kill|Timeout|Restart|X-)")
+#: what a unit says of commands in a container of its image
+IN_CONTAINER = "X-Prov-Command="
 #: where programs are looked for, after the environment's own
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 #: version of systemd from which systemd-run colours the background
@@ -51,9 +54,9 @@ class ApplicationCommand(Step):
         argv = [
             *("systemd-run", "--quiet", "--wait", "--collect", "--service-type=exec"),
             # in place of the command, which the journal would have
-            *("--description=a command of %s" % self.app, *words, "--", "/usr/bin/env"),
+            *("--description=a command of %s" % self.app, *words, "--"),
             # systemd.service(5), "COMMAND LINES": a dollar sign would begin a variable
-            *(word.replace("$", "$$") for word in self.argv),
+            *(word.replace("$", "$$") for word in self._started(host)),
         ]
         if self.terminal:
             self.scratch.update(stdout=json.dumps(argv))
@@ -62,6 +65,25 @@ class ApplicationCommand(Step):
         self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if result.status:
             raise failure("the command failed", result)
+
+    def _started(self, host: "System") -> List[str]:
+        """Return the words that start the command: in the release's environment, or in a container of its image."""
+        before = in_container(host, self.app)
+        if not before:
+            return ["/usr/bin/env", *self.argv]
+        *options, image = before
+        own = ["--tty"] if self.terminal else []
+        return [*options, *own, "--entrypoint=" + self.argv[0], image, *self.argv[1:]]
+
+
+def in_container(host: "System", app: str) -> List[str]:
+    """Return the command that its server's unit has for commands in a container, its image last; [] if it has none."""
+    instance = in_service(host, app)
+    for line in service_lines(host, app, instance):
+        if line.startswith(IN_CONTAINER):
+            words = shlex.split(line[len(IN_CONTAINER) :])
+            return [specified(word.replace("$$", "$"), instance) for word in words]
+    return []
 
 
 def terminal(host: "System") -> List[str]:
@@ -73,15 +95,25 @@ def terminal(host: "System") -> List[str]:
 def properties(host: "System", app: str) -> List[str]:
     """Return options of systemd-run(1) with which a command runs like the web process of the release in service."""
     instance = in_service(host, app)
-    found = []
+    lines = list(service_lines(host, app, instance))
+    found = ["--property=" + specified(line, instance) for line in lines if not OF_ITS_SERVICE.match(line)]
+    path = "/srv/%s/instances/%s/.venv/bin:%s" % (app, instance, PROGRAMS)
+    return [*found, "--property=Environment=PATH=" + path]
+
+
+def service_lines(host: "System", app: str, instance: str) -> Iterator[str]:
+    """Yield the settings of the web process's unit that are of its service."""
     section = ""
     for line in host.files.read(unit_file(app, instance)).decode().splitlines():
         if line.startswith("["):
             section = line
-        elif section == "[Service]" and re.match(r"\w", line) and not OF_ITS_SERVICE.match(line):
-            found.append("--property=" + re.sub("%(.)", lambda sign: expanded(sign.group(1), instance), line))
-    path = "/srv/%s/instances/%s/.venv/bin:%s" % (app, instance, PROGRAMS)
-    return [*found, "--property=Environment=PATH=" + path]
+        elif section == "[Service]" and re.match(r"\w", line):
+            yield line
+
+
+def specified(text: str, instance: str) -> str:
+    """Return a setting of a unit with its specifiers replaced."""
+    return re.sub("%(.)", lambda sign: expanded(sign.group(1), instance), text)
 
 
 def expanded(letter: str, instance: str) -> str:

@@ -197,6 +197,11 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
     return found
 
 
+def socket_folder(binding: Binding) -> str:
+    """Return the folder of the server's socket."""
+    return SOCKETS
+
+
 def scheme(packages: Collection[str]) -> str:
     """Return the URL scheme that the application's library expects. packages: names of its requirements."""
     given = set(packages)

@@ -139,7 +139,12 @@ def unit_name(binding: Binding) -> str:
 
 def socket(binding: Binding) -> str:
     """Return the path of its socket."""
-    return f"/run/{unit_name(binding)}/redis.sock"
+    return f"{socket_folder(binding)}/redis.sock"
+
+
+def socket_folder(binding: Binding) -> str:
+    """Return the folder of its socket."""
+    return f"/run/{unit_name(binding)}"
 
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:

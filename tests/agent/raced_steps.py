@@ -201,7 +201,7 @@ ELSEWHERE = {
     "they go by records of root's alone, and have races of their own here": [
         "ChangesAllowed", "History", "FreeOfLocks", "OperatorLock", "Prune", "Resumed", "Undo",
     ],
-    "their folder is root's alone to change": ["Maintenance", "Switches"],
+    "their folder is root's alone to change": ["ContainerImage", "Maintenance", "OldImages", "Switches"],
     "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed", "LoadedTable", "RepositoryGone"],
 }  # fmt: skip
 

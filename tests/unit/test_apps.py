@@ -161,13 +161,14 @@ user: shop"""
     assert "abc" not in repr(app) and "pw@" not in repr(app)
 
 
-SERVERS = "daphne, granian, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi"
+SERVERS = "container, daphne, granian, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi"
+WSGI = "gunicorn, container, granian, hypercorn, mod_wsgi, uwsgi"
 QUOTED = "is not a host name like shop.example.com or *.example.com"
 BAD = {
     "server: gunicron": f"server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
     "sevrer: gunicorn": "sevrer: unknown parameter 'sevrer'. Did you mean 'server'?",
-    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
-    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
+    "server: uvicorn": f"server: 'uvicorn' does not speak wsgi; these do: {WSGI}",
+    "server: daphne": f"server: 'daphne' does not speak wsgi; these do: {WSGI}",
     "target: shop": "target: 'shop' is not of the form module:callable, or module:factory() without arguments",
     "target: 'shop:create app()'": (
         "target: 'shop:create app()' is not of the form module:callable, or module:factory() without arguments"
@@ -378,8 +379,22 @@ def test_sources_start_at_the_file_that_names_them(tmp_path: Path) -> None:
 
 
 def test_which_server_speaks_what() -> None:
-    assert serving("wsgi", [BUILTIN]) == ["gunicorn", "granian", "hypercorn", "mod_wsgi", "uwsgi"]
-    assert serving("asgi", [BUILTIN]) == ["uvicorn", "daphne", "granian", "gunicorn", "hypercorn"]
+    assert serving("wsgi", [BUILTIN]) == [
+        "gunicorn",
+        "container",
+        "granian",
+        "hypercorn",
+        "mod_wsgi",
+        "uwsgi",
+    ]
+    assert serving("asgi", [BUILTIN]) == [
+        "uvicorn",
+        "container",
+        "daphne",
+        "granian",
+        "gunicorn",
+        "hypercorn",
+    ]
     common = {
         "name": "x",
         "source": "https://git.example.com/x.git",

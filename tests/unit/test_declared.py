@@ -113,7 +113,7 @@ def test_the_environment_of_a_release_has_its_servers_package(tmp_path: Path) ->
         assert apps_of(host(tmp_path, text), Manifests())[0].release.packages == packages
 
 
-ALL = "daphne, granian, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi, waitress"
+ALL = "container, daphne, granian, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi, waitress"
 AT = "inv.yml:10 web1.apps.shop."
 
 
@@ -132,7 +132,8 @@ def test_what_is_no_server_is_refused_where_it_is_named(tmp_path: Path) -> None:
     ):
         assert shop(tmp_path, settings, waitress=SERVER) == [AT + message]
     line = AT.replace("10", "11")
-    speaks = "server: 'waitress' does not speak asgi; these do: uvicorn, daphne, granian, gunicorn, hypercorn"
+    able = "uvicorn, container, daphne, granian, gunicorn, hypercorn"
+    speaks = f"server: 'waitress' does not speak asgi; these do: {able}"
     assert shop(tmp_path, "interface: asgi\nserver: waitress", waitress=SERVER) == [line + speaks]
 
 
@@ -407,7 +408,7 @@ def test_a_front_that_declares_itself_wrongly_is_refused_where_it_does(
 def test_the_built_in_ones() -> None:
     assert [each.name for each in fronts([BUILTIN])] == ["apache", "nginx"]
     assert {each.name for each in servers([BUILTIN])} == {
-        *("daphne", "granian", "gunicorn", "hypercorn", "mod_wsgi", "uvicorn", "uwsgi")
+        *("container", "daphne", "granian", "gunicorn", "hypercorn", "mod_wsgi", "uvicorn", "uwsgi")
     }
 
 

@@ -129,6 +129,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "unit/test_cli_cp.py::test_a_folder_there_and_back_of_several_hosts",
         "they change nothing",
     ),
+    (
+        "containers.image containers.old_images",
+        "lab/test_containers.py::test_images_go_with_their_releases",
+        "they act in podman's storage alone",
+    ),
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
     ("files.watched", "agent/test_cases.py::test_case", "it changes nothing"),
     (
