@@ -14,7 +14,7 @@ from helpers.hosts import Hosts, on
 from helpers.projects import HELLO, Project
 from helpers.web import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 NAME = "t-bundle"
 #: while it runs, the host has no way to this machine but for the packets that it forwards
