@@ -115,8 +115,8 @@ class SelfSigned(Keyed):
 
         certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
 
-    days: lifetime of a new one.  renew: replace the certificate when less than this fraction of those days is
-    left, whatever lifetime it began with.
+    days: lifetime of a new one.  renew: replace the certificate when less than this fraction of its lifetime, or
+    of those days, is left.
     A certificate of another issuer is replaced.
     """
 

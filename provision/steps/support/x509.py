@@ -114,7 +114,7 @@ def lifetime(values: Dict[str, str]) -> Tuple[float, float]:
 def faults(values: Dict[str, str], names: Sequence[str], renew: float, days: int = 0) -> List[Change]:
     """Return what is wrong with a certificate that should be for a key and these names.
 
-    renew: the part of its lifetime that must be left; of so many days, if days are given.
+    renew: the part of its lifetime that must be left, or of so many days if that is more.
     """
     if not values:
         return [Change("certificate", "damaged", ", ".join(names))]
@@ -125,7 +125,7 @@ def faults(values: Dict[str, str], names: Sequence[str], renew: float, days: int
     if values["matches"] != "yes":
         found.append(Change("key", "another one", "the host's"))
     whole, left = lifetime(values)
-    if left < (days * 86400 or whole) * renew:
+    if left < max(whole, days * 86400) * renew:
         ends = "ended" if left < 0 else "ends in %d days" % (left // 86400)
         found.append(Change("lifetime", ends, "a new one"))
     return found
