@@ -19,8 +19,8 @@ CHORES = "django_chores.py"
 ASKING = "alembic_asking.py"
 #: a recheck that says that it is
 DUE = ["/bin/false"]
-#: checks for what Django would do itself, and the front does: HSTS, and redirects from http to https
-COVERED = ("security.W004", "security.W008")
+#: checks for what Django would do itself, and the front does: the header of HSTS, and redirects from http to https
+COVERED = ("security.W004", "security.W005", "security.W008", "security.W021")
 
 
 def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
