@@ -193,7 +193,7 @@ ELSEWHERE = {
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
-        "ApplicationStates", "CertificateStates", "LogLines",
+        "ApplicationStates", "BalancerMember", "CertificateStates", "ConnectionsEnded", "LogLines",
         "ProcessesControlled", "StaysWell", "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service",
         "ServedCertificate", "Url", "UserService",
     ],
