@@ -27,6 +27,7 @@ from provision.apps.settings import (
     FrontName,
     Index,
     RateLimit,
+    SecretsAs,
     ServerName,
     role_folders,
 )
@@ -125,9 +126,8 @@ class App(FrontSettings):
     environment: dict[VariableName, str | Secret] = Field(
         default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
     )
-    secrets: dict[VariableName, Secret] = Field(
-        default={}, description="Environment variables that are secrets, whatever their names."
-    )
+    secrets: dict[VariableName, Secret] = Field(default={}, description="Variables that are secrets.")
+    secrets_as: SecretsAs = "environment"
     health: Place = Field(default="/", description="Path that answers once a release is ready.")
     requirements: SourcePath | None = Field(
         default=None,

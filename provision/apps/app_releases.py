@@ -206,7 +206,8 @@ class Release:
     @property
     def secret_urls(self) -> dict[str, Secret]:
         """Return secret URLs such as DATABASE_URL without logins: their targets are not secret."""
-        found = {name: value for name, value in self.environment.items() if isinstance(value, Secret)}
+        every = {**self.environment, **self.credentials}
+        found = {name: value for name, value in every.items() if isinstance(value, Secret)}
         return {name: value for name, value in found.items() if logins(value.reveal())}
 
     @property
@@ -222,7 +223,23 @@ class Release:
         packages = named_in(self.requirements)
         for binding in self.bindings:
             given.update(binding.environment(packages))
-        return {**given, **app.environment, **app.secrets}
+        return {**given, **app.environment, **({} if self.credentials else app.secrets)}
+
+    @property
+    def credentials(self) -> dict[str, Secret]:
+        """Return the secrets that its processes get as credentials of systemd, by their names."""
+        return self.app.secrets if self.app.secrets_as == "credentials" else {}
+
+    @property
+    def credentials_folder(self) -> str:
+        """Return the folder of its credentials; root and the application's user may read it."""
+        return f"/etc/prov/{self.app.name}.credentials"
+
+    @property
+    def command_environment(self) -> dict[str, str | Secret]:
+        """Return the environment of commands that prov runs as the application: they find credentials, too."""
+        found = {"CREDENTIALS_DIRECTORY": self.credentials_folder} if self.credentials else {}
+        return {**self.environment, **found}
 
 
 def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] = ()) -> Release:

@@ -52,6 +52,13 @@ def front_role(name: str, info: ValidationInfo) -> str:
 
 ServerName = Annotated[str, AfterValidator(server_role)]
 FrontName = Annotated[str, AfterValidator(front_role)]
+SecretsAs = Annotated[
+    Literal["environment", "credentials"],
+    Field(
+        description="How processes get `secrets`: as variables of their environment, or as files in"
+        " `$CREDENTIALS_DIRECTORY`; see [secrets](secrets.md#as-credentials-of-systemd)."
+    ),
+]
 
 
 class Settings(BaseModel):

@@ -149,6 +149,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "folder": folder,
         "guarded": app.auth is not None and app.auth.by == "django",
         "environment_path": environment_path(app),
+        "credentials": credential_paths(release),
         "socket_folder": socket_folder(app),
         "health": health_url(app),
         "current_folder": release.inside(release.current),
@@ -165,7 +166,11 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         keeps_connections=program.keeps_connections,
         workers=workers.texts(c, release, plain),
         jobs=workers.job_units(c, release, plain),
-        reads=(environment_path(app), *(f"{release.root}/{file}" for file in app.files)),
+        reads=(
+            environment_path(app),
+            *credential_paths(release).values(),
+            *(f"{release.root}/{file}" for file in app.files),
+        ),
     )
 
 
@@ -202,6 +207,21 @@ def environment_file(c: Host, release: Release) -> Outcome:
     # also without a secret: the last secret may have just been removed, and diffs would show it
     path = environment_path(release.app)
     return service_environment.environment_file(c, path, Secret(text), mode=0o600, owner="root")
+
+
+def credential_paths(release: Release) -> dict[str, str]:
+    """Return the files of which systemd makes the credentials of an application's processes, by their names."""
+    return {name: f"{release.credentials_folder}/{name}" for name in sorted(release.credentials)}
+
+
+def credential_files(c: Host, release: Release) -> None:
+    """Write the credentials of an application. Its group may read them, for the commands of a release: these run as
+    its user, and not in units of its own."""
+    group = release.app.user
+    if release.credentials:
+        files.directory(c, release.credentials_folder, mode=0o750, owner="root", group=group)
+    for name, path in credential_paths(release).items():
+        files.file(c, path, release.credentials[name], mode=0o640, owner="root", group=group)
 
 
 def served(c: Host) -> list[Application]:
@@ -266,9 +286,9 @@ def loads(c: Host, release: Release) -> None:
     app = release.app
     path, text = f"{release.path}/{OURS[0]}/{SHIM}.py", shim_file().read_text(encoding="utf-8")
     files.file(c, path, text, mode=0o644)
-    state = [visible(release.environment), app.interface, app.target, text]
+    state = [visible(release.environment), app.interface, app.target, text, *sorted(release.credentials)]
     environment = {
-        **release.environment,
+        **release.command_environment,
         "PYTHONPATH": release.search_path(release.path),
         "PROV_INTERFACE": app.interface,
         "PROV_TARGET": app.target,

@@ -17,7 +17,7 @@ from provision.inventory.fields import encoded
 from provision.role import Host
 from provision.roles.role_host import role_file
 from provision.serving.front_answers import PARTS
-from provision.serving.instances import environment_path
+from provision.serving.instances import credential_paths, environment_path
 from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait
 from provision.system.writers import HERE
@@ -78,6 +78,7 @@ def guard(c: Host, site: Site) -> AuthServer:
     values: dict[str, Any] = {
         "app": site.app,
         "environment_path": environment_path(site.app),
+        "credentials": credential_paths(release),
         "folder": folder,
         "argv": [f"{link}/.venv/bin/python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
     }
@@ -124,14 +125,16 @@ def start(c: Host, found: AuthServer) -> None:
         stamp=(f"{ours}/auth-loads", found.id),
         user=app.user,
         cwd=release.root,
-        environment={**release.environment, "PYTHONPATH": release.search_path(release.path)},
+        environment={**release.command_environment, "PYTHONPATH": release.search_path(release.path)},
     )
     files.link(c, release.instance_link(found.id), f"../releases/{release.id}")
-    settings = files.watched(c, environment_path(app))
+    settings = [
+        files.watched(c, path) for path in (environment_path(app), *credential_paths(release).values())
+    ]
     service = systemd.unit(c, f"{found.name}@{found.id}.service", found.service)
     socket = systemd.unit(c, f"{found.name}@{found.id}.socket", found.socket)
     systemd.service(c, f"{found.name}@{found.id}.socket", restart_on=[socket])
-    systemd.service(c, f"{found.name}@{found.id}.service", restart_on=[service, settings])
+    systemd.service(c, f"{found.name}@{found.id}.service", restart_on=[service, *settings])
     place = next(p for p in found.site.locations if places.guarded(found.site, p))
     wait.url(
         c,

@@ -17,7 +17,7 @@ from provision.apps.interpreters import unusable
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
-from provision.serving.instances import environment_file, loads
+from provision.serving.instances import credential_files, environment_file, loads
 from provision.serving.starting import settle, settle_built
 from provision.serving.workers import PROGRAMS, are_there
 from provision.steps import (
@@ -80,6 +80,7 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
         # the release in service reads it whenever it restarts
         with part_of(c, app, "environment"):
             environment_file(c, release)
+            credential_files(c, release)
     c.on_failure(lambda: without_release(c, release))
     files_of(c, release)
     if app.collects_static:

@@ -82,7 +82,7 @@ def has_new_database(release: Release) -> bool:
 def environment(release: Release) -> dict[str, str | Secret]:
     """Return the environment of an application's commands: that of its processes."""
     return {
-        **release.environment,
+        **release.command_environment,
         "PYTHONPATH": release.search_path(release.path),
         "PATH": programs_of(release.path),
         "HOME": release.data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from typing import Any
@@ -37,6 +38,9 @@ while not ended:
             f.write(f"{word} {name}\\n")
         time.sleep(1 if word == "begun" else 0)
 """
+SECRET = "c4n4ry of the shop"
+#: a program that has the secret says so by its digest
+READ = 'sha256sum < "$CREDENTIALS_DIRECTORY/KEY"'
 SHOP_PARTS: dict[str, Any] = {
     "source": "../shop",
     "target": "shop:create_app",
@@ -47,8 +51,11 @@ SHOP_PARTS: dict[str, Any] = {
         "worker": {"command": "python worker.py", "count": 2, "stop_timeout": 20},
         "beat": {"command": ["python", "worker.py"], "on": "one", "memory_max": "64M"},
     },
-    "jobs": {"tick": {"command": "touch logs/ticked", "schedule": "*-*-* *:*:0/2"}},
+    "jobs": {"tick": {"command": ["sh", "-c", f"{READ} > logs/ticked"], "schedule": "*-*-* *:*:0/2"}},
+    "secrets": {"KEY": SECRET},
+    "secrets_as": "credentials",
     "release": [
+        {"command": ["sh", "-c", f"{READ} > logs/secret"], "once": "group"},
         "python -c \"import shop_extra; open('logs/chores', 'a').write(shop_extra.NAME)\"",
         {
             "command": ["sh", "-c", 'test -d "$PROV_DATA_DIR" && cat conf/shop.ini > logs/seen'],
@@ -172,6 +179,31 @@ def runs_commands(project: Project) -> None:
     assert on(NAME, "sh", "-c", "journalctl -b | grep -c 'exit 7' || true") == "0"
 
 
+def keeps_its_secret(project: Project) -> None:
+    """All of its processes can read its credential, no one else can, and none has it in its environment."""
+    digest = f"{hashlib.sha256(SECRET.encode()).hexdigest()}  -"
+    logs = "/var/lib/app-shop/release/logs"
+    assert [on(NAME, "cat", f"{logs}/{file}") for file in ("secret", "ticked")] == [digest, digest]
+    ran = prov("exec", NAME, "shop", "--", "sh", "-c", READ, cwd=project.folder, status=0)
+    (output,) = [event for event in ran.events if event["event"] == "output"]
+    assert output["stdout"].strip() == digest
+    environments = on(
+        NAME, "sh", "-c", "for p in $(pgrep -u app-shop); do tr '\\0' '\\n' < /proc/$p/environ; done"
+    )
+    assert SECRET not in environments
+    folders = {line for line in environments.splitlines() if line.startswith("CREDENTIALS_DIRECTORY=")}
+    assert {line.split("@")[0] for line in folders} == {
+        f"CREDENTIALS_DIRECTORY=/run/credentials/{unit}"
+        for unit in ("app-shop", "app-shop_beat", "app-shop_worker")
+    }
+    files = ["/etc/prov/shop.credentials", *(line.partition("=")[2] for line in folders)]
+    for user, status in (("app-shop", "0"), ("nobody", "1"), ("www-data", "1")):
+        for folder in files:
+            shell = f"runuser -u {user} -- cat {folder}/KEY >/dev/null 2>&1; echo $?"
+            assert (user, folder, on(NAME, "sh", "-c", shell)) == (user, folder, status)
+    assert on(NAME, "sh", "-c", "grep -c c4n4ry /etc/prov/shop.env || true") == "0"
+
+
 def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     host = lab_hosts.one(NAME)
     deployed(project)
@@ -191,6 +223,7 @@ def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     assert on(NAME, "sh", "-c", "grep -h MemoryMax /etc/systemd/system/app-shop_beat@*") == "MemoryMax=64M"
 
     runs_commands(project)
+    keeps_its_secret(project)
 
     # a new release: what was begun is done, and its chores have run once
     (project.folder / "shop/src/more.py").write_text("")

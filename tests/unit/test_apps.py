@@ -78,6 +78,7 @@ def test_defaults(tmp_path: Path) -> None:
         "media": {},
         "environment": {},
         "secrets": {},
+        "secrets_as": "environment",
         "health": "/",
         "requirements": None,
         "extras": (),

@@ -18,6 +18,7 @@ from provision.errors import ConfigError, ConfigErrors, ProvError
 from provision.role import Params
 from provision.roles.project import resolve
 from provision.run.work import run_roles
+from provision.secrets import Secret
 from provision.sources.local_folder import source_entries
 from provision.sources.manifests import Manifests
 from provision.steps.tree import Entry
@@ -177,6 +178,16 @@ def test_settings_shape_the_name_but_secrets_do_not(source: Path) -> None:
         release(source, environment="{DB_PASSWORD: one}").id
         == release(source, environment="{DB_PASSWORD: two}").id
     )
+
+
+def test_credentials_are_no_part_of_the_environment(source: Path) -> None:
+    settings: dict[str, Any] = {"environment": {"DB_PASSWORD": "a"}, "secrets": {"KEY": "b"}}
+    plain, credentials = release(source, **settings), release(source, **settings, secrets_as="credentials")
+    assert plain.environment["KEY"] == credentials.credentials["KEY"] == Secret("b")
+    assert plain.credentials == {} and "CREDENTIALS_DIRECTORY" not in plain.command_environment
+    assert "KEY" not in credentials.command_environment
+    assert credentials.environment["DB_PASSWORD"] == Secret("a")
+    assert credentials.command_environment["CREDENTIALS_DIRECTORY"] == "/etc/prov/shop.credentials"
 
 
 def test_releases_with_the_same_requirements_share_an_environment(source: Path) -> None:
