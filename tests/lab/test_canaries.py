@@ -23,6 +23,9 @@ NAME = "t-canaries"
 CANARY = "c4n4ry"
 #: the environment of the application, typed or named; the password of people; a role's; an index's; an argument's
 ENVIRONMENT, NAMED, PEOPLE, ROLE, INDEX, ARGUMENT = (f"{CANARY}{n}'Qz&x" for n in "123456")
+#: of an Ansible vault, and of a reference that is fetched in each run
+VAULTED, REFERRED = (f"{CANARY}{n}'Qz&x" for n in "ab")
+REFERENCE = "PROV_TEST_REFERENCE"
 VAULT = """
 class Vault(Params):
     unseal: Secret
@@ -40,7 +43,14 @@ if p.fail:
     raise RuntimeError("the word is " + p.unseal.reveal())
 """
 #: files in which a canary belongs, with their modes; what is kept for an undo is in root's own folder
-PLACES = {"/etc/prov/hello.env": "600 root", "/etc/vault.conf": "600 root"}
+PLACES = {
+    "/etc/prov/hello.env": "600 root",
+    "/etc/prov/hello.credentials/FERNET": "640 root",
+    "/etc/prov/hello.credentials/JOINED": "640 root",
+    "/etc/vault.conf": "600 root",
+}
+#: of systemd, for one unit's processes alone
+CREDENTIALS = "/run/credentials/app-hello@"
 KEPT = "/var/lib/prov/runs/"
 #: for any of the lines of $1
 SEARCH = r"""
@@ -61,8 +71,19 @@ def project(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Itera
     role = project.folder / "roles/vault/__init__.py"
     role.write_text(role.read_text().replace("install(c: Host)", "install(c: Host, p: Vault)"))
     shopdep(project.folder / "index")
+    vault = project.folder / "inventory/group_vars/tests/vault.yml"
+    vault.parent.mkdir(parents=True)
+    vault.write_text(json.dumps({"vaulted": VAULTED}))
+    (vault.parent / "plain.yml").write_text(f"referred: !secret {{env: {REFERENCE}}}\n")
+    (project.folder / "word").write_text("correct horse\n")
+    (project.folder / "pyproject.toml").write_text('[tool.prov]\nvault_password_file = "word"\n')
+    ask(project, "vault", "encrypt", str(vault), status=0)
     gateway = host.address.rsplit(".", 1)[0] + ".1"
-    with guarded(project.folder / "index", {"build": INDEX}, gateway) as (address, _):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        guarded(project.folder / "index", {"build": INDEX}, gateway) as (address, _),
+    ):
+        patch.setenv(REFERENCE, REFERRED)
         with (project.folder / "flask_hello/requirements.txt").open("a") as f:
             f.write(f"shopdep\n--trusted-host {gateway}\n")
         declare(project, address)
@@ -75,8 +96,14 @@ def declare(project: Project, address: str, **vault: Any) -> None:
     app = {
         **HELLO,
         "auth": {"by": "basic", "paths": ["/private"], "users": {"ann": PEOPLE}},
-        "environment": {"PAYMENT_KEY": NAMED, "PLAIN": "here"},
-        "secrets": {"FERNET": ENVIRONMENT},
+        "environment": {
+            "PAYMENT_KEY": NAMED,
+            "PLAIN": "here",
+            "FETCHED": "{{ referred }}",
+            "KEPT": "{{ vaulted }}",
+        },
+        "secrets": {"FERNET": ENVIRONMENT, "JOINED": "{{ (vaulted ~ referred) | b64encode }}"},
+        "secrets_as": "credentials",
         "indexes": [{"url": f"http://{address}/simple", "username": "build", "password": INDEX}],
     }
     variables = {"apps": {"hello": app}, "vault": {"unseal": ROLE, **vault}}
@@ -101,16 +128,25 @@ def ask(project: Project, *argv: str, status: int | None = None) -> str:
 
 @pytest.mark.trust("6", "canaries-on-a-host")
 def test_the_disk_has_canaries_where_they_belong(project: Project) -> None:
-    """In two files, root's alone, and in what is kept of them for an undo. No process has one as an argument."""
+    """In files of the application and of the role, and in what is kept of them for an undo.
+
+    No process has one as an argument, and only those of the application have some in their environment.
+    """
     found = {}
     for line in on(NAME, "sh", "-c", SEARCH, "sh", forms(CANARY), timeout=200).splitlines():
         mode, user, path = line.split(" ", 2)
-        if not (path.startswith(KEPT) and "/kept/" in path and (mode, user) == ("600", "root")):
+        kept = path.startswith(KEPT) and "/kept/" in path and (mode, user) == ("600", "root")
+        # with an access list for the unit's user, the group's bits are its mask (acl(5))
+        if not kept and not (path.startswith(CREDENTIALS) and mode in ("400", "440")):
             found[path] = f"{mode} {user}"
     assert found == PLACES
     assert on(NAME, "stat", "-c", "%a %U", "/var/lib/prov") == "700 root"
     assert CANARY not in on(NAME, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
-    assert ENVIRONMENT.replace("'", "") in on(NAME, "cat", "/etc/prov/hello.env").replace("'", "")
+    others = 'for p in /proc/[0-9]*; do [ "$(stat -c %U $p)" = app-hello ] || cat $p/environ; done 2>/dev/null; true'
+    assert CANARY not in on(NAME, "sh", "-c", others)
+    written = on(NAME, "cat", "/etc/prov/hello.env")
+    assert all(word[:7] in written for word in (NAMED, VAULTED, REFERRED))
+    assert on(NAME, "cat", "/etc/prov/hello.credentials/FERNET") == ENVIRONMENT
     assert on(NAME, "sh", "-c", "ls /srv/hello/venvs/*/lib/*/site-packages").count("shopdep.py") == 1
 
 
@@ -119,6 +155,8 @@ def test_the_disk_has_canaries_where_they_belong(project: Project) -> None:
     "argv",
     [
         ("hosts", "--json"),
+        ("vars", NAME, "--origin"),
+        ("secrets",),
         ("deploy", NAME, "--list-steps"),
         ("deploy", NAME, "--list-steps", "--json"),
         ("deploy", NAME, "-v", "--diff"),
