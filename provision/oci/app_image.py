@@ -138,7 +138,8 @@ def expected_of(release: Release) -> list[str]:
     """Return the names of the environment variables that the image expects when it runs."""
     app = release.app
     bound = {name for each in release.bindings for name in each.environment(set())}
-    return sorted({*app.environment, *app.secrets, *bound} - {"PYTHONPATH"})
+    secrets = ["CREDENTIALS_DIRECTORY"] if release.credentials else app.secrets
+    return sorted({*app.environment, *secrets, *bound} - {"PYTHONPATH"})
 
 
 def containerfile(recipe: Recipe, settings: Mapping[str, Any], layers: Sequence[str]) -> str:
