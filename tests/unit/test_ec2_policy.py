@@ -29,7 +29,7 @@ def policy(folder: Path, block: str) -> dict[str, object]:
 
 def test_it_has_every_action_that_prov_calls(tmp_path: Path) -> None:
     block = BLOCK.replace("image: {", "image: {ssm: /aws/service/x} # {")
-    whole = policy(tmp_path, block + "address: elastic\niam_profile: web\n")
+    whole = policy(tmp_path, block + "address: elastic\niam_profile: web\nhost_key: console\n")
     called = {
         action
         for path in CLOUD.glob("*.py")
