@@ -21,6 +21,7 @@ def test_what_plans_need_is_noted_only_if_it_was_sent(
     root = SimpleNamespace(user="root")
     session: Any = Session.__new__(Session)
     session._closed, session._recorded, session.whole = False, True, False
+    session.brought = ""
     session._facts = root if answered else None
     session._login = SimpleNamespace(host="web1")
     session._shipped = set()
