@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: the file of a release, below its folder, with the commit that it was made from
 COMMIT = ".prov/commit"
-#: the file that marks one as built ahead: it has not been in service
-BUILT = ".prov/built"
+#: the file that marks one as built ahead: it has not been in service (assets.py has a mark of its own)
+BUILT = ".prov/built-ahead"
 
 
 @wanted()
