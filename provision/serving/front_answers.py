@@ -5,6 +5,7 @@ from __future__ import annotations
 from provision.apps.app_model import App
 from provision.serving.locations import Location
 
+ALT_SVC = "Alt-Svc"
 HSTS = "Strict-Transport-Security"
 CACHING = "Cache-Control"
 #: paths of files whose name has a hash of what is in them, as bundlers write it before the endings: hex (webpack and
@@ -25,16 +26,22 @@ PARTS = (
 )
 
 
-def sent(app: App, hsts: int) -> dict[str, str]:
-    """The headers of every answer of an application. hsts: seconds of the role's; 0 for none."""
+def sent(app: App, hsts: int, *, http3: bool = False) -> dict[str, str]:
+    """The headers of every answer of an application. hsts: seconds of the role's; 0 for none.
+
+    http3: whether browsers learn that there is HTTP/3 (RFC 7838), for a day.
+    """
     names = {name.lower() for name in app.headers}
-    own = {HSTS: f"max-age={hsts}"} if hsts and app.tls != "none" and HSTS.lower() not in names else {}
+    tls = app.tls != "none"
+    own = {HSTS: f"max-age={hsts}"} if hsts and tls and HSTS.lower() not in names else {}
+    if http3 and tls and ALT_SVC.lower() not in names:
+        own[ALT_SVC] = 'h3=":443"; ma=86400'
     return {**own, **{name: value for name, value in app.headers.items() if value is not None}}
 
 
-def hidden(app: App, hsts: int) -> list[str]:
-    """The headers that are left out of what an application says itself."""
-    return list(dict.fromkeys([*sent(app, hsts), *app.headers]))
+def hidden(app: App, hsts: int, *, http3: bool = False) -> list[str]:
+    """The headers that are left out of what an application says itself. http3: as for `sent`."""
+    return list(dict.fromkeys([*sent(app, hsts, http3=http3), *app.headers]))
 
 
 def cacheable(app: App, place: Location) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
 from provision.apps.app_model import App
 from provision.apps.authority_files import PEOPLE
+from provision.apps.renewals import is_public
 from provision.apps.settings import Cache
+from provision.errors import ConfigError
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
-from provision.serving.front_answers import HASHED, PARTS, cacheable
+from provision.serving.front_answers import HASHED, PARTS, cacheable, hidden, sent
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
 from provision.serving.issuing import issued_later
@@ -44,6 +47,10 @@ MEMBER = ("server", "down")
 # nginx: "Controlling nginx"
 DRAINING = "nginx: worker process is shutting down"
 CACHE = "/var/cache/nginx-prov"
+BROTLI = "libnginx-mod-http-brotli-filter"
+#: the first releases of distributions whose nginx has the directive `http2 on` (1.25.1), HTTP/3, and brotli
+HTTP2_FROM = HTTP3_FROM = {"debian": 13.0, "ubuntu": 25.04}
+BROTLI_FROM = {"debian": 12.0, "ubuntu": 24.04}
 
 
 class Nginx(FrontParams):
@@ -53,13 +60,30 @@ class Nginx(FrontParams):
     """Connections per worker (nginx.conf, `events`)."""
     keepalive_timeout: int = Field(default=65, ge=0)
     """Seconds that an idle client connection stays open."""
+    http3: bool = False
+    """Speak HTTP/3 too, on port 443 by UDP, and tell browsers so (Alt-Svc). Needs Debian 13 or Ubuntu 25.04."""
+    brotli: bool = False
+    """Compress by brotli for clients that take it, else by gzip. Needs Debian 12 or Ubuntu 24.04."""
+
+    def openings(self, host: Host) -> Iterator[str]:
+        yield from super().openings(host)
+        served = [app for app in host.assignment.served.every if app.tls != "none"]
+        if self.http3 and any(is_public(app, host.inventory, host.balancers) for app in served):
+            yield "443/udp"
+
+    def unmet(self, host: Host) -> Iterator[ConfigError]:
+        needs = (("http3", "HTTP/3", HTTP3_FROM), ("brotli", "the module for brotli", BROTLI_FROM))
+        for name, what, first in needs:
+            if getattr(self, name) and not is_from(host, first):
+                why = f"nginx of {host.facts.distribution} {host.facts.version} lacks {what}"
+                yield host.inventory.error(("nginx", name), why, f"Remove `{name}`, or use a newer release.")
 
 
 @task
 def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     # a broken configuration would keep it from starting, and so fail the installation of the package
-    apt.packages(c, "nginx", start=False)
+    apt.packages(c, ["nginx", *([BROTLI] if p.brotli else [])], start=False)
     hosts = virtual_hosts(c)
     inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):
@@ -119,11 +143,13 @@ def install(c: Host, p: Nginx) -> None:
 
 def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str:
     """Write the file of a virtual host. shared: what it has in common with nginx.conf."""
+    # a balancer in front has a port of its own to tell of
+    http3 = p.http3 and is_public(host.first, c.inventory, c.balancers)
     return c.render(
         "site.conf.j2",
         p=p,
         host=host,
-        http2_directive=has_http2_directive(c),
+        http2_directive=is_from(c, HTTP2_FROM),
         authority=host.authority,
         cache_folder=CACHE,
         passwords=passwords_path,
@@ -137,7 +163,7 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
         cacheable=cacheable,
         parts=PARTS,
         HERE=writers.HERE,
-        **shared,
+        **{**shared, "sent": partial(sent, http3=http3), "hidden": partial(hidden, http3=http3)},
     )
 
 
@@ -168,7 +194,6 @@ def bypassed(app: App) -> list[str]:
     return [*names, cookies(app)] if app.cache.bypass_cookies else names
 
 
-def has_http2_directive(c: Host) -> bool:
-    """Return whether the distribution's nginx is 1.25.1 or newer, which has the directive `http2 on`."""
-    first = {"debian": 13.0, "ubuntu": 25.04}
+def is_from(c: Host, first: Mapping[str, float]) -> bool:
+    """Return whether the host's distribution is one of these releases, or a newer one."""
     return float(c.facts.version or 0) >= first.get(c.facts.distribution, 0.0)

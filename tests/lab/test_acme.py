@@ -7,6 +7,7 @@ import ssl
 from dataclasses import replace
 
 import pytest
+from helpers import http3
 from helpers.cli import prov
 from helpers.hosts import Hosts, Kind, on
 from helpers.issued import CERTIFICATE, PROGRAM, Issued, failed, issued_on, renewed
@@ -51,6 +52,23 @@ def speaks(issued: Issued, version: ssl.TLSVersion) -> bool:
 def test_the_modern_profile_is_tls_1_3_alone(issued: Issued) -> None:
     assert speaks(issued, ssl.TLSVersion.TLSv1_3)
     assert not speaks(issued, ssl.TLSVersion.TLSv1_2)
+
+
+def test_http_3_with_the_same_certificate(issued: Issued) -> None:
+    """Also through the firewall."""
+    assert issued.site.get().headers["Alt-Svc"] == 'h3=":443"; ma=86400'
+    where = (issued.host.address, "hello.test", issued.site.ca)
+    assert http3.status(*where) == 200
+    assert http3.status(where[0], "www.hello.test", where[2]) == 308
+    with pytest.raises(OSError):
+        http3.status(where[0], "unknown.test", where[2])
+    assert "udp dport 443 accept" in on(ACME, "nft", "list", "ruleset")
+
+
+def test_brotli_for_clients_that_take_it(issued: Issued) -> None:
+    for taken, sent in (("br, gzip", "br"), ("gzip", "gzip")):
+        answer = issued.site.get("/static/large.css", headers={"Accept-Encoding": taken})
+        assert answer.headers["Content-Encoding"] == sent
 
 
 def test_keys_are_where_they_belong(issued: Issued) -> None:

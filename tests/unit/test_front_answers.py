@@ -105,7 +105,9 @@ def test_headers_of_the_inventory_come_before_those_of_the_front() -> None:
     assert sent(app, 5) == {"X-A": "b"}
     assert hidden(app, 5) == ["X-A", "strict-transport-security"]
     assert sent(App(**COMMON), 5) == {"Strict-Transport-Security": "max-age=5"}
-    assert sent(App(**COMMON, tls="none"), 5) == {}
+    assert sent(App(**COMMON, tls="none"), 5) == sent(App(**COMMON, tls="none"), 5, http3=True) == {}
+    assert sent(App(**COMMON), 0, http3=True) == {"Alt-Svc": 'h3=":443"; ma=86400'}
+    assert sent(App(**COMMON, headers={"alt-svc": None}), 0, http3=True) == {}
 
 
 @pytest.mark.parametrize(

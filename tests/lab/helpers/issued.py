@@ -61,15 +61,16 @@ class Issued:
 def issued_on(host: lab.LabHost, folder: Path, *, seconds: int, check: str) -> Issued:
     """Bring a bare host to a certificate. seconds: lifetime of certificates.  check: how often the host looks."""
     project = Project(folder).examples()
+    (project.folder / "flask_hello/static/large.css").write_text("p { color: red }\n" * 100)
     pebble = Pebble(host.name, project.folder, seconds=seconds)
     settings = {"server": DIRECTORY, "agree": True, "authority": "../pebble.pem"}
     app = {**HELLO, "redirects": ["www.hello.test"], "tls": "acme"}
     project.inventory(
         {host.name: {"apps": {"hello": app}}},
         ansible_connection="lab",
-        roles=["python", "app"],
+        roles=["python", "app", "firewall"],
         tls={"acme": settings, "check": check},
-        nginx={"tls_profile": "modern"},
+        nginx={"tls_profile": "modern", "http3": True, "brotli": True},
         apache={"tls_profile": "modern"},
     )
     planned = prov("plan", host.name, cwd=project.folder, status=3)
