@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from provision.apps.app_model import App
 from provision.apps.balancing import entries, servers_of
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
-from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates
+from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates, OwnCertificate
 from provision.inventory import InventoryHost
 
 #: folders of the program that renews certificates of ACME authorities (roles/tls/files), and of what it writes
 RENEWALS, RENEWED = "/usr/local/lib/prov-acme", "/var/lib/prov-acme"
+#: where a certificate is from; "none" for plain http
+Issuer = Literal["acme", "private-ca", "self-signed", "files", "none"]
 #: the folder in which it answers challenges, which fronts serve
 CHALLENGES = f"{RENEWED}/webroot"
 
@@ -28,6 +31,20 @@ def is_public(app: App, host: InventoryHost, balancers: Sequence[InventoryHost])
         for name, value in entries(balancer)
         if name == app.name
     )
+
+
+def issuer_of(app: App, *, public: bool) -> Issuer:
+    """Return where the certificate of an application is from. public: whether clients see it.
+
+    Hosts behind a balancer have one of the private CA, unless it is from files.
+    """
+    if isinstance(app.tls, OwnCertificate):
+        return "files"
+    if app.tls == "none":
+        return "none"
+    if not public:
+        return "private-ca"
+    return "acme" if isinstance(app.tls, Acme) else app.tls
 
 
 def acme_state(app: App) -> str:

@@ -11,14 +11,21 @@ from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
+    from provision.roles.project import Assignment
     from provision.run.work import Work
 
 
 def change_shown(
-    scope: Scope, out: Format, hosts: Sequence[InventoryHost], work: Work, *, aside: bool = False
+    scope: Scope,
+    out: Format,
+    hosts: Sequence[InventoryHost | Assignment],
+    work: Work,
+    *,
+    aside: bool = False,
 ) -> Exit:
     """Do the work on these hosts, and show each step; return the exit status.
 
+    hosts: with what they get, if the work needs it.
     aside: without the host's lock, and not in its history.
     """
     from provision.cli.watch import Prompt, run_shown
@@ -28,7 +35,8 @@ def change_shown(
     from provision.roles.project import Assignment
 
     project_commit.prefetch()
+    assignments = [each if isinstance(each, Assignment) else Assignment(each) for each in hosts]
     style = Style(plan=False, verbose=True, fleet=len(hosts) > 1)
-    report = out.report(style, [host.name for host in hosts], [])
+    report = out.report(style, [each.host.name for each in assignments], [])
     options = RunOptions(forks=scope.forks, opening=ASIDE if aside else {})
-    return run_shown([Assignment(host) for host in hosts], options, Prompt(report), out, work)
+    return run_shown(assignments, options, Prompt(report), out, work)

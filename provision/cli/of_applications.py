@@ -12,6 +12,7 @@ from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.apps.application import Application
+    from provision.apps.renewals import Issuer
     from provision.inventory import InventoryHost
     from provision.roles.project import ServedApps
 
@@ -52,13 +53,35 @@ def certified_apps(
     """Return the certificates of each host, by the host's name: application -> where it is, a name that it is served
     for, and where the host remembers its renewals ("" if it renews none). Raises UsageError, ConfigErrors.
 
+    name: only this application's.
+    """
+    from provision.apps.renewals import acme_state
+    from provision.apps.tls import certificate_path
+
+    return {
+        host: {
+            app.name: (
+                certificate_path(app),
+                app.domains[0].replace("*", "www", 1),
+                acme_state(app) if issuer == "acme" else "",
+            )
+            for app, issuer in found
+        }
+        for host, found in certificate_issuers(hosts, name).items()
+    }
+
+
+def certificate_issuers(
+    hosts: Sequence[InventoryHost], name: str = ""
+) -> dict[str, list[tuple[Application, Issuer]]]:
+    """Return the applications of each host that have a certificate, and where it is from, by the host's name. Raises
+    UsageError, ConfigErrors.
+
     One for applications that share their names.  name: only this application's.
     """
-    from provision.apps.renewals import acme_state, is_public
-    from provision.apps.tls import certificate_path
-    from provision.apps.tls_settings import Acme
+    from provision.apps.renewals import is_public, issuer_of
 
-    found: dict[str, dict[str, tuple[str, str, str]]] = {}
+    found: dict[str, list[tuple[Application, Issuer]]] = {}
     for host, served in served_of(hosts).items():
         by_names: dict[frozenset[str], Application] = {}
         every = [*(each.app for each in served.balanced), *served.apps]
@@ -66,16 +89,10 @@ def certified_apps(
             if app.tls != "none" and name in ("", app.name):
                 by_names.setdefault(frozenset(app.domains), app)
         inventory = next(each for each in hosts if each.name == host)
-        found[host] = {
-            app.name: (
-                certificate_path(app),
-                app.domains[0].replace("*", "www", 1),
-                acme_state(app)
-                if isinstance(app.tls, Acme) and is_public(app, inventory, served.balancers)
-                else "",
-            )
+        found[host] = [
+            (app, issuer_of(app, public=is_public(app, inventory, served.balancers)))
             for app in by_names.values()
-        }
+        ]
     if not any(found.values()):
         names = ", ".join(host.name for host in hosts)
         wanted = (

@@ -11,6 +11,7 @@ from provision.cli.of_applications import certified_apps, target_and_app
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
 from provision.commands.tls_authority import ca, client
+from provision.commands.tls_rotation import revoke, rotate
 from provision.errors import Exit
 from provision.report.formats import Format
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=NearestNames, epilog="Example:  prov tls status web1")
 def tls() -> None:
-    """Show how the certificates of applications are doing, and keep the private CA."""
+    """Show how the certificates of applications are doing, replace them, and keep the private CA."""
 
 
 tls.add_command(ca)
 tls.add_command(client)
+tls.add_command(rotate)
+tls.add_command(revoke)
 
 
 @tls.command(epilog="Example:  prov tls status all --json")

@@ -5,9 +5,10 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, check_path, check_text, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
 from provision.steps.support.keyed import Keyed
-from provision.steps.support.x509 import faults, lifetime, read
+from provision.steps.support.served_certificates import on_disk
+from provision.steps.support.x509 import check_dns_names, faults, lifetime, read
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -79,12 +80,8 @@ class AcmeCertificate(Keyed):
     def apply(self, host: "System", diff: Diff) -> None:
         if host.planned:
             return
-        done = host.run(list(self.argv))
-        if done.status:
-            why = (
-                str(state_of(host, self.state).get("error", ""))
-                or (done.stderr or done.stdout).strip()[-500:]
-            )
+        why = failure(host, self.argv, self.state)
+        if why:
             raise StepError(
                 "could not get a certificate for %s: %s" % (", ".join(self.names), why),
                 hint="The host serves the certificate that it had, and tries again automatically; see prov tls status.",
@@ -103,6 +100,69 @@ class AcmeCertificate(Keyed):
         return found
 
 
+@wanted()
+class AcmeReplacement(Step):
+    """A new key, and a certificate for it from an ACME authority, in place of those that a host has and serves.
+
+    path: of the certificate.  names: that it is for.  name: what people call the authority.  state: the program's file
+    about it.  argv: how the program replaces it.  revoke: why the authority is to revoke the old one; "" if it is not.
+    """
+
+    path: str
+    names: Sequence[str]
+    name: str
+    state: str
+    argv: Sequence[str]
+    revoke: str = ""
+
+    DEADLINE = 900.0
+
+    def label(self) -> str:
+        return "new key and certificate for %s from %s" % (self.names[0], self.name)
+
+    def validate(self) -> None:
+        check_path(self.path)
+        check_path(self.state, "state")
+        check_dns_names(self.names)
+        for word in (self.name, self.revoke or "-", *self.argv):
+            check_text(word, "name, revoke or argv")
+
+    def check(self, host: "System") -> Diff:
+        state, present = state_of(host, self.state), on_disk(host, self.path)
+        if not present or state.get("sha256") != host.files.sha256(self.path):
+            raise StepError(
+                "the host has no certificate for %s from %s yet" % (self.names[0], self.name),
+                hint="Deploy it first: prov deploy HOST",
+            )
+        found = [Change("key", "the present one", "a new one")]
+        found.append(Change("certificate", "serial %s" % present["serial"], "a new one"))
+        if self.revoke:
+            found.append(Change("serial %s" % present["serial"], "valid", "revoked: %s" % self.revoke))
+        return Diff(found)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if host.planned:
+            return
+        why = failure(host, self.argv, self.state)
+        if why:
+            then = "The host tries again automatically; see prov tls status." if self.revoke else ""
+            raise StepError(
+                "could not replace the certificate for %s: %s" % (", ".join(self.names), why),
+                hint=then or "The host serves the certificate that it had. Then: prov tls rotate HOST",
+            )
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
+
+
+def failure(host: "System", argv: Sequence[str], state: str) -> str:
+    """Run the host's program; return why it has failed, "" if it has not. state: its file about the certificate."""
+    done = host.run(list(argv))
+    if not done.status:
+        return ""
+    return str(state_of(host, state).get("error", "")) or (done.stderr or done.stdout).strip()[-500:]
+
+
 def state_of(host: "System", path: str) -> Dict[str, Any]:
     """Return what the program has written down; {} if it has not run, or the file is damaged."""
     if host.files.stat(path) is None:
@@ -116,3 +176,4 @@ def state_of(host: "System", path: str) -> Dict[str, Any]:
 
 temporary_certificate = step(TemporaryCertificate)
 acme_certificate = step(AcmeCertificate)
+acme_replacement = step(AcmeReplacement)

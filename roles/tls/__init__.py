@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from provision.apps.app_model import App
 from provision.apps.authority import Authority
-from provision.apps.renewals import is_public
+from provision.apps.renewals import Issuer, is_public, issuer_of
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate
 from provision.declared.fronts import named
@@ -71,18 +71,19 @@ class Tls(Params):
 def install(c: Host, p: Tls) -> None:
     """Issue a certificate for every application that this host serves or balances, and that wants one."""
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
-    public = {name for name, app in served.items() if is_public(app, c.inventory, c.balancers)}
-    renewals.renewed(c, acme_served(c, public), p.acme, p.check)
+    issuers = {name: issuer(c, app) for name, app in served.items()}
+    by_acme = [(app, front) for app, front in certified(c) if issuers[app.name] == "acme"]
+    renewals.renewed(c, by_acme, p.acme, p.check)
     own_certificates(c, list(served.values()))
     if any(app.auth and app.auth.by == "certificate" for app in c.apps):
         # fronts verify people by it
         between.authority(c, p)
     for app in served.values():
-        if app.tls == "self-signed" and app.name in public:
+        if issuers[app.name] == "self-signed":
             apt.packages(c, "openssl")
             files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
             certificates.self_signed(c, key_path(app), certificate_path(app), app.names, days=p.days)
-    apps = [app for app in served.values() if is_private(app, app.name in public)]
+    apps = [app for app in served.values() if issuers[app.name] == "private-ca"]
     if not apps:
         if any(by_private_ca(b.app) for b in c.balanced):
             # the hosts behind this one have its certificates, by which this one verifies them
@@ -90,35 +91,34 @@ def install(c: Host, p: Tls) -> None:
         return
     authority = between.issuing(c, p)
     for app in apps:
-        issuer = Source.made_by(
+        signed = Source.made_by(
             f"certificate {app.name}", partial(authority.sign, names=app.names, days=p.days)
         )
         certificates.certificate(
-            c, key_path(app), certificate_path(app), app.names, issuer, authority.key_id(), renew=1 / 3
+            c, key_path(app), certificate_path(app), app.names, signed, authority.key_id(), renew=1 / 3
         )
 
 
 def by_private_ca(app: App) -> bool:
     """Return whether hosts behind a balancer have certificates of the private CA."""
-    return app.tls in ("private-ca", "self-signed") or isinstance(app.tls, Acme)
+    return issuer_of(app, public=False) == "private-ca"
 
 
-def is_private(app: App, public: bool) -> bool:
-    """Return whether a certificate is the private CA's. public: whether clients see it."""
-    return app.tls == "private-ca" or (not public and by_private_ca(app))
+def issuer(c: Host, app: App) -> Issuer:
+    """Return where the certificate that a host has for an application is from."""
+    return issuer_of(app, public=is_public(app, c.inventory, c.balancers))
 
 
-def acme_served(c: Host, public: Collection[str]) -> list[tuple[App, str]]:
-    """Return applications whose certificates an ACME authority issues, with the units of their fronts.
-
-    One for all that share their names. public: names of those whose certificates clients see.
-    """
+def certified(c: Host) -> list[tuple[App, str]]:
+    """Return the applications of a host that have a certificate, with the units of their fronts: one for all that share
+    their names."""
     folders = search_path(c.inventory.inventory.project)
     balanced = [(b.app, named(b.balance.front, folders).unit) for b in c.balanced]
     found: dict[frozenset[str], tuple[App, str]] = {}
-    every = [*balanced, *((app, app.front_role.unit) for app in c.apps)]
-    for app, front in sorted(every, key=lambda each: each[0].name):
-        if isinstance(app.tls, Acme) and app.name in public:
+    for app, front in sorted(
+        [*balanced, *((app, app.front_role.unit) for app in c.apps)], key=lambda each: each[0].name
+    ):
+        if app.tls != "none":
             found.setdefault(frozenset(app.domains), (app, front))
     return list(found.values())
 

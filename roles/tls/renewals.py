@@ -16,7 +16,8 @@ from provision.steps import acme, apt, files, timers
 SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
 #: certbot's plugin for updates of DNS (RFC 2136)
 DNS_PACKAGE = "python3-certbot-dns-rfc2136"
-PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py")
+PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py", "acme_revocations.py")
+PROGRAM = ("/usr/bin/python3", "-B", f"{RENEWALS}/acme.py")
 #: what a renewal need not do; see systemd.exec(5). It writes certificates and its own folder, and has systemd reload
 #: the front, for which it has to be root
 SANDBOX = {
@@ -66,9 +67,7 @@ def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | N
     for folder in ("accounts", "work", "logs"):
         # keys of accounts, and what certbot says of them
         files.directory(c, f"{RENEWED}/{folder}", mode=0o700, owner="root", group="root")
-    files.directory(c, RENEWALS, mode=0o755)
-    for program in PROGRAMS:
-        files.copy(c, program, to=f"{RENEWALS}/{program}", mode=0o644)
+    program(c)
     for app, _ in served:
         assert isinstance(app.tls, Acme)
         if app.tls.authority is not None:
@@ -76,8 +75,14 @@ def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | N
             files.file(c, acme_authority_path(app), text, mode=0o644)
         acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names)
     files.file(c, SETTINGS, Secret(settings(served, common)), mode=0o600, owner="root", group="root")
-    argv = ["/usr/bin/python3", "-B", f"{RENEWALS}/acme.py"]
-    timers.timer(c, TIMER, argv, every=check, after_boot="1min", settings=SANDBOX)
+    timers.timer(c, TIMER, list(PROGRAM), every=check, after_boot="1min", settings=SANDBOX)
+
+
+def program(c: Host) -> None:
+    """Put the program on the host."""
+    files.directory(c, RENEWALS, mode=0o755)
+    for part in PROGRAMS:
+        files.copy(c, part, to=f"{RENEWALS}/{part}", mode=0o644)
 
 
 def settings(served: Sequence[tuple[App, str]], common: AcmeDefaults | None) -> str:

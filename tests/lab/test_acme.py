@@ -108,6 +108,18 @@ def test_a_failure_keeps_the_old_certificate_and_names_the_cause(issued: Issued)
     assert issued.state["error"] == ""
 
 
+def test_a_compromised_key_is_replaced_and_its_certificate_revoked(issued: Issued) -> None:
+    old, key = issued.site.serial(), on(ACME, "sha256sum", "/etc/prov/tls/hello.key")
+    argv = ("hello", "--reason", "key-compromise")
+    run = prov("tls revoke", ACME, *argv, cwd=issued.project.folder, status=0, timeout=120)
+    assert f"serial {old:x}" in run.stdout
+    assert issued.site.serial() != old
+    assert on(ACME, "sha256sum", "/etc/prov/tls/hello.key") != key
+    assert issued.pebble.revoked(old) == 1, "the reason of RFC 5280"
+    assert on(ACME, "sh", "-c", "ls /var/lib/prov-acme/revoking") == ""
+    assert prov("deploy", ACME, cwd=issued.project.folder).tally(ACME)["changed"] == 0
+
+
 def test_from_one_authority_to_another_and_back_and_to_the_other_front(issued: Issued) -> None:
     private = Site(issued.host.address, "hello.test", issued.project.ca)
     key = on(ACME, "sha256sum", "/etc/prov/tls/hello.key")

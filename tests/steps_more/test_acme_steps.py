@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from steps_bench import Bench, refuses
 
-from provision.steps.acme import AcmeCertificate, TemporaryCertificate
+from provision.steps.acme import AcmeCertificate, AcmeReplacement, TemporaryCertificate
 from provision.steps.base import Change, Step
+from provision.steps.rotated_certificates import RotatedCertificate
 
 NAMES = ["shop.test", "www.shop.test"]
 SERVER = "https://ca.test/dir"
@@ -159,9 +160,29 @@ def test_the_cause_of_a_failure_is_told(bench: Bench, files: Files) -> None:
     assert Path(files.certificate).read_bytes() == before
 
 
+def test_what_an_authority_has_issued_is_replaced_and_nothing_else(bench: Bench, files: Files) -> None:
+    def wanted(revoke: str = "") -> AcmeReplacement:
+        argv = [str(files.program)]
+        return AcmeReplacement(files.certificate, NAMES, "ca", str(files.state), argv, revoke)
+
+    bench.run(files.temporary)
+    bench.fails(wanted(), "the host has no certificate for shop.test from ca yet")
+    files.got()
+    (found,) = bench.run(wanted("key-compromise"))
+    assert found.state == "changed"
+    assert [change.what for change in found.diff][:2] == ["key", "certificate"]
+    assert found.diff[2].after == "revoked: key-compromise"
+    files.program.write_text("#!/bin/sh\necho usage >&2\nexit 2\n")
+    bench.fails(wanted(), "could not replace the certificate for shop.test, www.shop.test: usage", plan=False)
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [
+        (RotatedCertificate("/k", "/c", NAMES, "", None), "empty"),
+        (RotatedCertificate("/k", "/c", NAMES, "nginx", None, 0), "days must be"),
+        (AcmeReplacement("c", NAMES, "ca", "/s", ["true"]), "absolute"),
+        (AcmeReplacement("/c", [], "ca", "/s", ["true"]), "needs a name"),
         (AcmeCertificate("/c", "/k", NAMES, SERVER, "ca", "state", ["true"]), "absolute"),
         (AcmeCertificate("/c", "/k", NAMES, SERVER, "ca", "/s", [""]), "empty"),
         (AcmeCertificate("/c", "/k", NAMES, "a\nb", "ca", "/s", ["true"]), "one line"),

@@ -20,7 +20,7 @@ import acme_orders
 import pytest
 
 SERVER = "https://ca.test/dir"
-#: signs what it is asked for, if the file `refuse` has no line left for it
+#: signs or revokes what it is asked for, if the file `refuse` has no line left for it
 CERTBOT = """#!/usr/bin/env python3
 import pathlib, subprocess, sys
 top = pathlib.Path(sys.argv[0]).parents[1]
@@ -30,9 +30,15 @@ with open(top / "asked", "a") as file:
 value = lambda name: words[words.index(name) + 1]
 refuse = top / "refuse"
 lines = refuse.read_text().split("---\\n") if refuse.exists() else []
-if lines and lines[0]:
+if len(lines) > 1:
     refuse.write_text("---\\n".join(lines[1:]))
-    sys.exit(lines[0])
+    if lines[0]:
+        sys.exit(lines[0])
+if words[0] == "revoke":
+    by = pathlib.Path(value("--key-path")) if "--key-path" in words else None
+    parts = [pathlib.Path(value("--cert-path")).read_text(), value("--reason"), by.read_text() if by else "account"]
+    (top / "revoked").write_text("\\n".join(parts))
+    sys.exit(0)
 pathlib.Path(value("--config-dir")).mkdir(exist_ok=True)
 argv = ["openssl", "x509", "-req", "-in", value("--csr"), "-CA", top / "ca.crt", "-CAkey", top / "ca.key"]
 argv += ["-days", (top / "days").read_text(), "-copy_extensions", "copy", "-out", value("--fullchain-path")]
@@ -85,7 +91,7 @@ class Host:
         path.chmod(0o755)
 
     def refuses(self, *answers: str) -> None:
-        """Have certbot fail with these texts, one after the other."""
+        """Have certbot fail with these texts, one after the other; with "", it does not."""
         (self.folder / "refuse").write_text("---\n".join([*answers, ""]))
 
     def run(self, *arguments: str) -> int:
@@ -101,6 +107,18 @@ class Host:
     def asked(self) -> list[str]:
         path = self.folder / "asked"
         return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The present key and certificate."""
+        return self.key.read_text(), self.certificate.read_text()
+
+    @property
+    def revoked(self) -> list[str]:
+        """The certificate that certbot has had revoked, why, and the key that asked."""
+        path = self.folder / "revoked"
+        parts = path.read_text().partition("-----END CERTIFICATE-----\n\n") if path.exists() else ("", "", "")
+        return [parts[0] + parts[1][:-1], *parts[2].split("\n", 1)] if path.exists() else []
 
     @property
     def names(self) -> list[str]:
@@ -370,10 +388,88 @@ def test_what_a_reboot_has_left_is_removed(host: Host) -> None:
     assert not left.exists()
 
 
+def test_a_new_key_on_demand(host: Host) -> None:
+    host.run()
+    old = host.pair
+    assert host.run("--new-key", "shop") == 0
+    assert set(host.pair).isdisjoint(old)
+    found = acme_files.certificate(str(host.certificate))
+    assert found["public"] == acme_files.public_key(str(host.key))
+    assert host.key.stat().st_mode & 0o777 == 0o600
+    assert (host.folder / "reloads").read_text() == "reload nginx\n" * 2
+    assert host.run() == 0
+    assert len(host.asked) == 2
+
+
+def test_a_new_key_that_gets_no_certificate_replaces_nothing(host: Host) -> None:
+    host.run()
+    old = host.pair
+    host.refuses("no")
+    assert host.run("--new-key", "shop") == 1
+    assert host.pair == old
+    assert sorted(path.name for path in host.certificate.parent.iterdir()) == ["shop.crt", "shop.key"]
+
+
+def test_a_pair_that_a_reboot_has_cut_is_whole_again(host: Host) -> None:
+    """Whatever is in place: both are new, or both are old."""
+    host.run("--new-key", "shop")
+    new, state = host.pair, Path(acme.state_path("shop")).read_text()
+    waiting = [Path(path) for path in acme_files.pair(host.wanted)]
+    host.self_signed(host.key, host.certificate, "shop.test")
+    old = host.pair
+    waiting[0].write_text(new[0])
+    acme_files.finish_pair(host.wanted)
+    assert host.pair == old and not waiting[0].exists()
+    for cut in (waiting, waiting[1:]):
+        for path in cut:
+            path.write_text(new[waiting.index(path)])
+        host.certificate.write_text(old[1])
+        Path(acme.state_path("shop")).write_text(state)
+        assert host.run() == 0
+        assert host.pair == new
+        assert not any(path.exists() for path in waiting)
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize(("reason", "by_key"), [("keycompromise", True), ("superseded", False)])
+def test_a_certificate_is_revoked_once_another_one_is_in_place(host: Host, reason: str, by_key: bool) -> None:
+    host.run()
+    key, certificate = host.pair
+    assert host.run("--revoke", "shop", reason) == 0
+    assert host.revoked == [acme_files.leaf(certificate) + "\n", reason, key if by_key else "account"]
+    assert set(host.pair).isdisjoint([key, certificate])
+    assert not list((host.folder / "home/revoking").iterdir())
+    assert host.run() == 0
+    assert len(host.asked) == 3
+
+
+def test_a_revocation_that_fails_is_remembered(host: Host) -> None:
+    host.run()
+    old = host.pair
+    host.refuses("Connection refused")
+    assert host.run("--revoke", "shop", "superseded") == 1
+    assert (host.pair, host.revoked) == (old, []), "nothing is revoked as long as it is served"
+    (left,) = (host.folder / "home/revoking").iterdir()
+    assert (left.stat().st_mode & 0o777, left.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    host.refuses("", "Connection refused")
+    assert host.run("--now", "shop") == 1
+    assert (
+        "in place, but the old one is not revoked: https://ca.test/dir: Connection refused"
+        in host.state["error"]
+    )
+    assert set(host.pair).isdisjoint(old)
+    new = host.pair
+    host.refuses("urn:ietf:params:acme:error:alreadyRevoked :: it is revoked")
+    assert host.run("--now", "shop") == 0
+    assert (host.pair, host.state["error"]) == (new, "")
+    assert not left.exists()
+
+
 def test_unknown_names_and_words_are_refused(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     assert host.run("--now", "blog") == 2
     assert "has no blog; it has shop" in capsys.readouterr().err
     assert host.run("--later") == 2
+    assert host.run("--revoke", "shop", "spite") == 2
 
 
 class Authority(http.server.BaseHTTPRequestHandler):

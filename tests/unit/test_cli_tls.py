@@ -1,4 +1,4 @@
-"""prov tls ca and prov tls client, through the command line."""
+"""prov tls ca, client, rotate and revoke, through the command line."""
 
 from __future__ import annotations
 
@@ -59,3 +59,41 @@ def test_a_change_of_the_key_says_what_to_do_next(prov: Prov) -> None:
 def test_hosts_with_several_authorities_are_refused(prov: Prov) -> None:
     status, _, err = prov("tls", "ca", "export", "all")
     assert status == 2 and "2 private CAs, expected one: .prov/ca, other" in err
+
+
+APPS = """
+    all:
+      hosts:
+        web1:
+          ansible_host: 192.0.2.1
+          roles: [python, app]
+          tls: {acme: {agree: true}}
+          apps:
+            shop: {source: ../shop, target: "shop:app", domains: [shop.test]}
+            plain: {source: ../shop, target: "shop:app", domains: [plain.test], tls: none}
+            own: {source: ../shop, target: "shop:app", domains: [own.test], tls: self-signed}
+    """
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("revoke", "web1", "shop"),
+            "shop has a certificate of the private CA, which has no list of revoked ones",
+        ),
+        (("revoke", "web1", "own"), "own has a self-signed certificate, which no authority can revoke"),
+        (("revoke", "web1", "plain"), "no application 'plain' with a certificate"),
+        (("rotate", "web1", "plain"), "no application 'plain' with a certificate"),
+    ],
+)
+def test_what_can_not_be_replaced_or_revoked_is_refused(
+    prov: Prov, words: tuple[str, ...], said: str
+) -> None:
+    Path("inventory/hosts.yml").write_text(APPS)
+    Path("shop").mkdir()
+    Path("shop/shop.py").write_text("app = 1\n")
+    Path("shop/requirements.txt").write_text("")
+    reason = ("--reason", "superseded") if words[0] == "revoke" else ()
+    status, _, err = prov("tls", *words, *reason)
+    assert status == 2 and said in err

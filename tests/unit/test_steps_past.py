@@ -85,6 +85,16 @@ OTHERS: list[tuple[str, str, str]] = [
         "drawn as certificates.self_signed, whose files they have",
     ),
     (
+        "acme.acme_replacement",
+        "lab/test_acme.py::test_a_compromised_key_is_replaced_and_its_certificate_revoked",
+        "an authority has to issue each",
+    ),
+    (
+        "rotated_certificates.rotated_certificate",
+        "lab/test_deploy_tls.py::test_a_key_is_replaced_on_demand_and_the_next_deploy_changes_nothing",
+        "each run replaces what the last one has made",
+    ),
+    (
         "ssh.sshd_drop_in ssh.client_drop_in",
         "lab/test_files_users.py::test_settings_of_ssh_are_judged",
         "drawn as files.file",

@@ -80,9 +80,9 @@ class Keyed(Step):
         now = host.files.stat(path)
         return "" if now is None else "a link" if now.kind == "link" else otherwise
 
-    def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
-        """Return the output of openssl-req(1) for the key and the names."""
-        argv = ["openssl", "req", "-new", "-key", self.key, "-config", "/dev/stdin", *options]
+    def made(self, host: "System", subject: Mapping[str, str], *options: str, key: str = "") -> bytes:
+        """Return the output of openssl-req(1) for the key, or the one in another file, and the names."""
+        argv = ["openssl", "req", "-new", "-key", key or self.key, "-config", "/dev/stdin", *options]
         done = host.run(argv, stdin=request_settings(self.names, subject))
         return done.require("making %s" % self.path, INSTALL).stdout.encode()
 

@@ -1,7 +1,9 @@
 """Renew this host's certificates from ACME authorities (RFC 8555). A timer runs it; prov does not have to.
 
-    acme.py               renew every certificate that is due
-    acme.py --now NAME    one that is due, also if the last try has failed a moment ago
+    acme.py                           renew every certificate that is due
+    acme.py --now NAME                one that is due, also if the last try has failed a moment ago
+    acme.py --new-key NAME            replace one and its key
+    acme.py --revoke NAME REASON      the same, then have the old one revoked
 
 certbot speaks ACME. This program decides when, by the authority's renewal information (RFC 9773) or by the
 lifetime, puts the certificate in place, reloads the front, and asks it by a handshake what it serves. A failure
@@ -27,7 +29,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from acme_files import (
     HOME,
@@ -37,14 +39,18 @@ from acme_files import (
     Wanted,
     certificate,
     digest_of,
+    finish_pair,
     full,
     instant,
+    new_key,
     public_key,
     read_json,
     replace,
+    replace_pair,
     shown,
 )
 from acme_orders import judged, ordered, serve
+from acme_revocations import REASONS, intend, intended, settle
 
 CONFIG = "/etc/prov/acme.json"
 HOUR, DAY = 3600.0, 86400.0
@@ -55,12 +61,25 @@ RENEW_AFTER, SPAN = 0.6, 0.05
 LEAST = 0.25
 #: seconds between two questions for renewal information, if the authority names none (RFC 9773, 4.3.2)
 ASK_EVERY = 6 * HOUR
+#: how many words an option takes, itself among them
+WORDS = {"": 0, "--now": 2, "--new-key": 2, "--revoke": 3}
+
+
+class Asked(NamedTuple):
+    """What a user asks of a certificate. now: renew it, if it is due, also soon after a failure.  new_key: replace it
+    with its key.  revoke: why it is to be revoked, "" if it is not."""
+
+    now: bool
+    new_key: bool
+    revoke: str
 
 
 def main(arguments: list[str]) -> int:
     """Renew what is due; return 1 if that failed for a certificate."""
-    if arguments and (len(arguments) != 2 or arguments[0] != "--now"):
-        print("usage: acme.py [--now NAME]", file=sys.stderr)
+    option, names = (arguments[0], arguments[1:2]) if arguments else ("", [])
+    reason = arguments[2] if option == "--revoke" and len(arguments) == 3 else ""
+    if len(arguments) != WORDS.get(option) or (option == "--revoke" and reason not in REASONS):
+        print("usage: acme.py [--now NAME | --new-key NAME | --revoke NAME REASON]", file=sys.stderr)
         return 2
     os.umask(0o022)
     with alone():
@@ -68,11 +87,11 @@ def main(arguments: list[str]) -> int:
             # of a run that a reboot has cut
             shutil.rmtree(left, ignore_errors=True)
         certificates = read_json(CONFIG).get("certificates", {})
-        names = arguments[1:] or sorted(certificates)
         if not set(names) <= set(certificates):
             print(f"{CONFIG} has no {names[0]}; it has {', '.join(certificates)}", file=sys.stderr)
             return 2
-        results = [kept_valid(name, certificates[name], bool(arguments)) for name in names]
+        asked = Asked(bool(option), option == "--new-key", reason)
+        results = [kept_valid(name, certificates[name], asked) for name in names or sorted(certificates)]
     return 0 if all(results) else 1
 
 
@@ -87,25 +106,31 @@ def alone() -> Iterator[None]:
 # -- when
 
 
-def kept_valid(name: str, wanted: Wanted, now: bool) -> bool:
-    """Renew one certificate if it is due; return False if that failed. now: also soon after a failure."""
+def kept_valid(name: str, wanted: Wanted, asked: Asked) -> bool:
+    """Renew one certificate if it is due, and have old ones revoked; return False if that failed."""
     state = read_json(state_path(name))
     before = dict(state)
     if state.get("wanted") != digest_of(wanted):
         # failures of other settings do not count
         state.update(failures=0, next=0, wanted=digest_of(wanted))
-    if not now and time.time() < state.get("next", 0):
+    if not asked.now and time.time() < state.get("next", 0):
         return True
     try:
-        why = reason(wanted, state)
+        finish_pair(wanted)
+        if asked.revoke:
+            intend(name, wanted, asked.revoke)
+        owed = intended(name)
+        fresh = asked.new_key or (bool(owed) and certificate(wanted["certificate"]).get("sha256") in owed)
+        why = "a new key is wanted" if fresh else reason(wanted, state)
         if why:
             state["tried"] = time.time()
             print(f"{name}: getting a certificate, as {why}", flush=True)
-            order(name, wanted, state)
+            order(name, wanted, state, fresh)
         if not state.get("served", True):
             serve(wanted)
             state.update(served=True)
             print("{}: served, valid until {}".format(name, shown(certificate(wanted["certificate"])["end"])))
+        settle(name, wanted)
         state.update(failures=0, next=0, error="")
         if state != before:
             write_state(name, state)
@@ -203,12 +228,19 @@ def remember_failure(name: str, wanted: Wanted, state: State, message: str) -> N
 # -- how
 
 
-def order(name: str, wanted: Wanted, state: State) -> None:
-    """Get a certificate and put it in place. Raises Failed, OSError."""
+def order(name: str, wanted: Wanted, state: State, fresh: bool) -> None:
+    """Get a certificate and put it in place. fresh: for a new key. Raises Failed, OSError."""
     with tempfile.TemporaryDirectory(prefix="order-", dir=HOME + "/work") as folder:
-        text = ordered(wanted, folder)
-    found = judged(text, wanted)
-    replace(wanted["certificate"], text)
+        key = new_key() if fresh else ""
+        if fresh:
+            replace(folder + "/new.key", key, 0o600)
+        ordering = {**wanted, "key": folder + "/new.key"} if fresh else wanted
+        text = ordered(ordering, folder)
+        found = judged(text, ordering)
+    if fresh:
+        replace_pair(wanted, key, text)
+    else:
+        replace(wanted["certificate"], text)
     state.update(sha256=found["sha256"], server=wanted["server"], profile=wanted["profile"])
     state.update(window=None, ask_at=0, issued=time.time(), served=False)
     plan_renewal(wanted, found, state)

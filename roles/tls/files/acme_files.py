@@ -115,14 +115,43 @@ def read_json(path: str) -> dict[str, Any]:
         return {}
 
 
-def replace(path: str, text: str) -> None:
+def new_key() -> str:
+    """Return a new key in PEM. Raises Failed."""
+    return openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def pair(wanted: Wanted) -> tuple[str, str]:
+    """Return where a new key and its certificate wait beside those that they replace."""
+    return wanted["key"] + ".next", wanted["certificate"] + ".next"
+
+
+def replace_pair(wanted: Wanted, key: str, text: str) -> None:
+    """Put a key and its certificate in place of the old ones, both or neither. Raises OSError."""
+    waiting = pair(wanted)
+    replace(waiting[0], key, 0o600)
+    replace(waiting[1], text)
+    finish_pair(wanted)
+
+
+def finish_pair(wanted: Wanted) -> None:
+    """Put in place a pair that waits, also one of a run that a reboot has cut; remove half of one. Raises OSError."""
+    key, text = pair(wanted)
+    if os.path.exists(text):
+        if os.path.exists(key):
+            os.replace(key, wanted["key"])
+        os.replace(text, wanted["certificate"])
+    elif os.path.exists(key):
+        os.unlink(key)
+
+
+def replace(path: str, text: str, mode: int = 0o644) -> None:
     """Put a file in place of the old one, whole or not at all. Raises OSError."""
     handle, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(new, path)
     except BaseException:

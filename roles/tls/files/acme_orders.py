@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from acme_files import HOME, Failed, Found, Wanted, digest_of, leaf, openssl, parsed, public_key, shown
@@ -30,40 +31,50 @@ def ordered(wanted: Wanted, folder: str) -> str:
         file.write("subjectAltName = {}\n".format(", ".join("DNS:" + each for each in wanted["names"])))
     csr = folder + "/request.pem"
     openssl("req", "-new", "-subj", "/", "-key", wanted["key"], "-config", folder + "/names", "-out", csr)
+    options = ["--csr", csr, *(by_dns(wanted["dns"], folder) if wanted.get("dns") else by_http())]
+    options += ["--cert-path", folder + "/cert.pem", "--chain-path", folder + "/chain.pem"]
+    options += ["--fullchain-path", folder + "/full.pem"]
+    options += ["--required-profile", wanted["profile"]] if wanted["profile"] else []
+    status, said = certbot("certonly", options, wanted, folder)
+    if status and UNKNOWN_ACCOUNT.search(said):
+        # the authority does not know the account any more: certbot makes another one
+        shutil.rmtree(account_folder(wanted))
+        status, said = certbot("certonly", options, wanted, folder)
+    if status:
+        raise Failed(cause(said, wanted))
+    with open(folder + "/full.pem") as file:
+        return file.read()
+
+
+def certbot(verb: str, options: Sequence[str], wanted: Wanted, folder: str) -> tuple[int, str]:
+    """Run certbot with the account of a certificate; return its status, and what it has said."""
     with open(folder + "/settings.ini", "w") as file:
         os.fchmod(file.fileno(), 0o600)
         if wanted["eab"]:
             file.write("eab-kid = {key_id}\neab-hmac-key = {key}\n".format(**wanted["eab"]))
-    account = [wanted["server"], wanted["email"], wanted["eab"].get("key_id", "")]
-    accounts = f"{HOME}/accounts/{digest_of(account)[:16]}"
-    argv = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--no-eff-email"]
+    argv = ["certbot", verb, "--non-interactive", "--agree-tos", "--no-eff-email"]
     argv += ["--email", wanted["email"]] if wanted["email"] else ["--register-unsafely-without-email"]
-    argv += ["--server", wanted["server"], "--csr", csr, "--config", folder + "/settings.ini"]
-    argv += ["--config-dir", accounts, "--work-dir", HOME + "/work", "--logs-dir", HOME + "/logs"]
-    argv += by_dns(wanted["dns"], folder) if wanted.get("dns") else by_http()
-    argv += ["--cert-path", folder + "/cert.pem", "--chain-path", folder + "/chain.pem"]
-    argv += ["--fullchain-path", folder + "/full.pem", "--max-log-backups", "20"]
-    argv += ["--required-profile", wanted["profile"]] if wanted["profile"] else []
+    argv += ["--server", wanted["server"], "--config", folder + "/settings.ini"]
+    argv += ["--config-dir", account_folder(wanted), "--work-dir", HOME + "/work"]
+    argv += ["--logs-dir", HOME + "/logs", "--max-log-backups", "20", *options]
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     if wanted["authority"]:
         environment["REQUESTS_CA_BUNDLE"] = wanted["authority"]
-    nonces, forgotten = NONCES, False
+    nonces = NONCES
     while True:
         done = subprocess.run(
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=600
         )
         said = done.stdout.decode(errors="replace")
-        if not done.returncode:
-            with open(folder + "/full.pem") as file:
-                return file.read()
-        if "badNonce" in said and nonces:
-            nonces -= 1
-        elif UNKNOWN_ACCOUNT.search(said) and not forgotten:
-            # the authority does not know the account any more: certbot makes another one
-            forgotten = True
-            shutil.rmtree(accounts)
-        else:
-            raise Failed(cause(said, wanted))
+        if not (done.returncode and "badNonce" in said and nonces):
+            return done.returncode, said
+        nonces -= 1
+
+
+def account_folder(wanted: Wanted) -> str:
+    """Return the folder of the account that orders a certificate."""
+    account = [wanted["server"], wanted["email"], wanted["eab"].get("key_id", "")]
+    return f"{HOME}/accounts/{digest_of(account)[:16]}"
 
 
 def by_http() -> list[str]:

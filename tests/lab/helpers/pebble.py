@@ -67,6 +67,13 @@ class Pebble:
         path = "set-servfail" if nowhere else "clear-servfail"
         on(self.host, "curl", "-s", "-d", json.dumps({"host": name}), f"http://localhost:8055/{path}")
 
+    def revoked(self, serial: int) -> int:
+        """Return why a certificate is revoked (RFC 5280, 5.3.1); -1 if it is not."""
+        number = f"{serial:x}"
+        url = f"https://localhost:15000/cert-status-by-serial/{number.zfill(len(number) + len(number) % 2)}"
+        found = json.loads(on(self.host, "curl", "-sk", url))
+        return int(found.get("Reason", 0)) if found["Status"] == "Revoked" else -1
+
     def roots(self, folder: Path) -> Path:
         """Return a file with the authority's certificates, for clients."""
         paths = ("roots/0", "intermediates/0")
