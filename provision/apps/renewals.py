@@ -13,6 +13,8 @@ from provision.inventory import InventoryHost
 
 #: folders of the program that renews certificates of ACME authorities (roles/tls/files), and of what it writes
 RENEWALS, RENEWED = "/usr/local/lib/prov-acme", "/var/lib/prov-acme"
+#: argv of that program
+PROGRAM = ("/usr/bin/python3", "-B", f"{RENEWALS}/acme.py")
 #: where a certificate is from; "none" for plain http
 Issuer = Literal["acme", "private-ca", "self-signed", "files", "none"]
 #: the folder in which it answers challenges, which fronts serve
@@ -52,10 +54,12 @@ def acme_state(app: App) -> str:
     return f"{RENEWED}/state/{app.name}.json"
 
 
-def renewal(app: App, front: str, common: AcmeDefaults | None = None) -> Mapping[str, object]:
+def renewal(
+    app: App, front: str, common: AcmeDefaults | None = None, kind: str = "ecdsa"
+) -> Mapping[str, object]:
     """Return what the host needs to know to renew an application's certificate.
 
-    front: the unit that serves it.  common: what the applications of the host have in common.
+    front: the unit that serves it.  common: what the applications of the host have in common.  kind: of its key.
     """
     assert isinstance(app.tls, Acme)
     # an account's binding is for the authority that it is from
@@ -71,6 +75,7 @@ def renewal(app: App, front: str, common: AcmeDefaults | None = None) -> Mapping
         "eab": {"key_id": eab.key_id, "key": eab.key.reveal()} if eab else {},
         "dns": updates(common.dns) if app.tls.challenge == "dns-01" and common and common.dns else {},
         "front": front,
+        "kind": kind,
     }
 
 

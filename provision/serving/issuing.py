@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from provision.apps.renewals import RENEWALS, acme_state, is_public
+from provision.apps.renewals import PROGRAM, acme_state, is_public
 from provision.apps.tls import certificate_path, key_path
 from provision.apps.tls_settings import Acme
 from provision.steps import acme
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from provision.serving.sites import VirtualHost
 
 
-def issued_later(c: Host, hosts: Sequence[VirtualHost]) -> None:
-    """After all roles, have the host get the certificates that it still lacks."""
+def issued_later(c: Host, hosts: Sequence[VirtualHost], kind: str) -> None:
+    """After all roles, have the host get the certificates that it still lacks. kind: of their keys, ecdsa or rsa."""
     for host in hosts:
         if isinstance(host.first.tls, Acme) and is_public(host.first, c.inventory, c.balancers):
-            c.later(partial(issued, c, host))
+            c.later(partial(issued, c, host, kind))
 
 
-def issued(c: Host, host: VirtualHost) -> None:
-    """Get the certificate of a virtual host."""
+def issued(c: Host, host: VirtualHost, kind: str) -> None:
+    """Get the certificate of a virtual host, for a key of this kind."""
     app = host.first
     assert isinstance(app.tls, Acme)
     # the releases serve by now: without a certificate there is nothing to go back for
@@ -37,6 +37,7 @@ def issued(c: Host, host: VirtualHost) -> None:
         app.tls.directory,
         app.tls.server or "",
         acme_state(app),
-        ["/usr/bin/python3", "-B", f"{RENEWALS}/acme.py", "--now", app.name],
+        [*PROGRAM, "--now", app.name],
         profile=app.tls.profile or "",
+        kind=kind,
     )

@@ -21,7 +21,10 @@ TEMPORARY_DAYS = 30
 class TemporaryCertificate(Keyed):
     """A key, and a self-signed certificate until the real one exists: with it a web server can start, and answer
     the authority that issues the real one. An existing certificate is left alone.
+    kind: of a new key, ecdsa or rsa.
     """
+
+    kind: str = ""
 
     def label(self) -> str:
         return "temporary certificate %s" % self.path
@@ -46,6 +49,7 @@ class AcmeCertificate(Keyed):
 
     server: URL of the authority's directory.  name: what people call the authority.  profile: "" for its default.
     state: the program's file about it.  argv: how the program gets the certificate now.
+    kind: of the key, ecdsa or rsa; the program replaces one of another kind with its certificate.
     A certificate that is only old is left to the timer: this step never renews.
     """
 
@@ -54,6 +58,7 @@ class AcmeCertificate(Keyed):
     state: str
     argv: Sequence[str]
     profile: str = ""
+    kind: str = ""
 
     DEADLINE = 900.0
 
@@ -92,7 +97,7 @@ class AcmeCertificate(Keyed):
         if state.get("sha256") != host.files.sha256(self.path):
             own = values and values["subject"] == values["issuer"]
             return [Change("certificate", "a temporary one" if own else "another one", "from %s" % self.name)]
-        found = faults(values, self.names, 0.0)
+        found = self.other_kind(host)[:1] + faults(values, self.names, 0.0)
         if state.get("server") != self.server:
             found.append(Change("authority", str(state.get("server")), self.server))
         if state.get("profile", "") != self.profile:

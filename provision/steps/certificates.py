@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
-from provision.steps.support.keyed import Keyed
+from provision.steps.support.keyed import MADE, OTHER_KIND, Keyed
 from provision.steps.support.x509 import (
     check_dns_names,
     check_subject,
@@ -19,7 +19,7 @@ from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
-    from provision.system.host_files import Stat
+    from provision.system.host_files import Content, Stat
 
 
 #: what is wrong with a key, as differences call it
@@ -38,12 +38,14 @@ class Certificate(Keyed):
     authority: identifier of the issuer's key, in hex; a certificate of another issuer is replaced.
     renew: replace the certificate when less than this part of its lifetime is left.
     key_group: a group that may read the key too, which has mode 0640 then.
+    kind: ecdsa or rsa: a key of another kind is replaced with its certificate. Default: any key will do.
     """
 
     issuer: Source
     authority: str
     renew: float = 1 / 3
     key_group: str = ""
+    kind: str = ""
 
     def label(self) -> str:
         return "certificate %s" % self.path
@@ -55,7 +57,7 @@ class Certificate(Keyed):
             check_names(self, "key_group")
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "certificate")
+        found = self.missing(host, "certificate") or self.other_kind(host)
         key, now = host.files.stat(self.key), host.files.stat(self.path)
         there = key is not None and key.kind == "file"
         if key is not None and there:
@@ -70,6 +72,9 @@ class Certificate(Keyed):
         return Diff.none("valid until %s" % read(host, "x509", self.path, self.key)["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
+        if any(change.what == OTHER_KIND for change in diff.changes):
+            self.make_pair(host, MADE[self.kind], lambda key: self._signed(host, key))
+            diff = Diff([change for change in diff.changes if change.what in OF_KEY])
         self.make_key(host)
         group = self._group(host) if self.key_group else None
         if group is not None:
@@ -78,13 +83,14 @@ class Certificate(Keyed):
         if all(change.what in OF_KEY for change in diff.changes):
             return
         owner = host.owner(None, None)
-        if host.planned:
-            host.files.write(self.path, self.issuer, 0o644, *owner)
-            return
-        host.files.write(self.path, host.fetch(self.issuer, self.made(host, {})), 0o644, *owner)
-        wrong = self._faults(host)
+        host.files.write(self.path, self._signed(host, self.key), 0o644, *owner)
+        wrong = [] if host.planned else self._faults(host)
         if wrong:
             raise StepError("the new certificate is invalid: %s" % ", ".join(c.what for c in wrong))
+
+    def _signed(self, host: "System", key: str) -> "Content":
+        """Return a certificate for the key in a file."""
+        return self.issuer if host.planned else host.fetch(self.issuer, self.made(host, {}, key=key))
 
     def _group(self, host: "System") -> "Optional[int]":
         """The id of the group. None in a plan: a package that is still to come makes it. Raises StepError."""
@@ -117,11 +123,13 @@ class SelfSigned(Keyed):
 
     days: lifetime of a new one.  renew: replace the certificate when less than this fraction of its lifetime, or
     of those days, is left.
+    kind: ecdsa or rsa: a key of another kind is replaced with its certificate. Default: any key will do.
     A certificate of another issuer is replaced.
     """
 
     days: int = 365
     renew: float = 1 / 3
+    kind: str = ""
 
     def label(self) -> str:
         return "certificate %s" % self.path
@@ -132,7 +140,7 @@ class SelfSigned(Keyed):
         check_days(self.days, 1)
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "certificate")
+        found = self.missing(host, "certificate") or self.other_kind(host)
         if found:
             return Diff(found)
         if host.files.predicted(self.path):
@@ -144,9 +152,15 @@ class SelfSigned(Keyed):
         return Diff(found) if found else Diff.none("valid until %s" % values["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
+        if diff.changes[0].what == OTHER_KIND:
+            self.make_pair(host, MADE[self.kind], lambda key: self._signed(host, key))
+            return
         self.make_key(host)
-        certificate = self.made(host, {}, "-x509", "-days", str(self.days))
-        host.files.write(self.path, certificate, 0o644, *host.owner(None, None))
+        host.files.write(self.path, self._signed(host, self.key), 0o644, *host.owner(None, None))
+
+    def _signed(self, host: "System", key: str) -> bytes:
+        """Return a certificate that the key in a file has signed."""
+        return self.made(host, {}, "-x509", "-days", str(self.days), key=key)
 
 
 @wanted()

@@ -6,7 +6,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, check_text, step, wanted
 from provision.steps.certificates import check_days
 from provision.steps.files import Watched
-from provision.steps.keys import kind_of_key, new_key
+from provision.steps.keys import kind_of_key
 from provision.steps.support.keyed import Keyed
 from provision.steps.support.x509 import faults, read
 from provision.system.front_reload import renew
@@ -14,6 +14,7 @@ from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
+    from provision.system.host_files import Content
 
 
 @wanted()
@@ -51,18 +52,7 @@ class RotatedCertificate(Keyed):
     def apply(self, host: "System", diff: Diff) -> None:
         if host.planned:
             return
-        owner, waiting = host.owner(None, None), self.key + ".next"
-        key = new_key(host, kind_of_key(host, self.key))
-        host.files.write(waiting, key, 0o600, *owner)
-        try:
-            if self.issuer is None:
-                text = self.made(host, {}, "-x509", "-days", str(self.days), key=waiting)
-            else:
-                text = host.fetch(self.issuer, self.made(host, {}, key=waiting))
-        finally:
-            host.files.remove(waiting)
-        host.files.write(self.key, key, 0o600, *owner)
-        host.files.write(self.path, text, 0o644, *owner)
+        self.make_pair(host, kind_of_key(host, self.key), lambda key: self._signed(host, key))
         wrong = faults(read(host, "x509", self.path, self.key), self.names, 0.0)
         if wrong:
             raise StepError("the new certificate is invalid: %s" % ", ".join(c.what for c in wrong))
@@ -71,6 +61,11 @@ class RotatedCertificate(Keyed):
 
     def fingerprint(self, host: "System") -> str:
         return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
+
+    def _signed(self, host: "System", key: str) -> "Content":
+        if self.issuer is None:
+            return self.made(host, {}, "-x509", "-days", str(self.days), key=key)
+        return host.fetch(self.issuer, self.made(host, {}, key=key))
 
     def _remember(self, host: "System") -> None:
         """Note that the server has read the certificate, so that the next deploy does not reload it again."""

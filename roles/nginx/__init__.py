@@ -135,7 +135,7 @@ def install(c: Host, p: Nginx) -> None:
     )
     sites_elsewhere_gone(c)
     keep_switches(c, hosts)
-    issued_later(c, hosts)
+    issued_later(c, hosts, c.params(Tls).key_type)
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, host.server_name, when=[nginx])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from provision.errors import ConfigError
 from provision.inventory.fields import matching
 from provision.role import Host, Params, task
 from provision.secrets import Secret
+from provision.serving.front_params import FrontParams
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
 from roles.tls import between, renewals
@@ -37,6 +38,9 @@ class Tls(Params):
     ca_domains: tuple[Above, ...] = ()
     """The only domains, with all below them, for which clients believe the private CA (name constraints). They are
     written into its certificate when it is made, or changed by `prov tls ca rotate`. Default: any."""
+    key_type: Literal["ecdsa", "rsa"] = "ecdsa"
+    """Kind of applications' keys: P-256, or RSA of 2048 bits for clients that know nothing else. A key of the other
+    kind is replaced with its certificate."""
     days: int = Field(default=90, ge=1, le=398)
     """Lifetime of the private CA's certificates in days. They are replaced when a third of it is left."""
     acme: AcmeDefaults | None = None
@@ -56,6 +60,12 @@ class Tls(Params):
                     yield "ca_domains", f"{name} of {app.name} is not one of {', '.join(self.ca_domains)}"
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
+        for role, params in host.assignment.params.items():
+            if self.key_type == "rsa" and isinstance(params, FrontParams) and params.tls_profile == "modern":
+                why = f"RSA keys are not part of Mozilla's modern profile, which {role} has"
+                yield host.inventory.error(
+                    ("tls", "key_type"), why, f"Remove `tls_profile` of {role}, or `key_type`."
+                )
         # certbot has profiles from 4.0 on
         first = {"debian": 13.0, "ubuntu": 25.10}
         if float(host.facts.version or 0) >= first.get(host.facts.distribution, 0.0):
@@ -73,7 +83,7 @@ def install(c: Host, p: Tls) -> None:
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
     issuers = {name: issuer(c, app) for name, app in served.items()}
     by_acme = [(app, front) for app, front in certified(c) if issuers[app.name] == "acme"]
-    renewals.renewed(c, by_acme, p.acme, p.check)
+    renewals.renewed(c, by_acme, p.acme, p.check, p.key_type)
     own_certificates(c, list(served.values()))
     if any(app.auth and app.auth.by == "certificate" for app in c.apps):
         # fronts verify people by it
@@ -82,7 +92,8 @@ def install(c: Host, p: Tls) -> None:
         if issuers[app.name] == "self-signed":
             apt.packages(c, "openssl")
             files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
-            certificates.self_signed(c, key_path(app), certificate_path(app), app.names, days=p.days)
+            own = (key_path(app), certificate_path(app), app.names)
+            certificates.self_signed(c, *own, days=p.days, kind=p.key_type)
     apps = [app for app in served.values() if issuers[app.name] == "private-ca"]
     if not apps:
         if any(by_private_ca(b.app) for b in c.balanced):
@@ -94,9 +105,8 @@ def install(c: Host, p: Tls) -> None:
         signed = Source.made_by(
             f"certificate {app.name}", partial(authority.sign, names=app.names, days=p.days)
         )
-        certificates.certificate(
-            c, key_path(app), certificate_path(app), app.names, signed, authority.key_id(), renew=1 / 3
-        )
+        own = (key_path(app), certificate_path(app), app.names)
+        certificates.certificate(c, *own, signed, authority.key_id(), renew=1 / 3, kind=p.key_type)
 
 
 def by_private_ca(app: App) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from provision.apps.app_model import App
-from provision.apps.renewals import CHALLENGES, RENEWALS, RENEWED, acme_authority_path, renewal
+from provision.apps.renewals import CHALLENGES, PROGRAM, RENEWALS, RENEWED, acme_authority_path, renewal
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.apps.tls_settings import Acme, AcmeDefaults
 from provision.role import Host
@@ -17,7 +17,6 @@ SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
 #: certbot's plugin for updates of DNS (RFC 2136)
 DNS_PACKAGE = "python3-certbot-dns-rfc2136"
 PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py", "acme_revocations.py")
-PROGRAM = ("/usr/bin/python3", "-B", f"{RENEWALS}/acme.py")
 #: what a renewal need not do; see systemd.exec(5). It writes certificates and its own folder, and has systemd reload
 #: the front, for which it has to be root
 SANDBOX = {
@@ -49,11 +48,13 @@ SANDBOX = {
 }
 
 
-def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | None, check: str) -> None:
+def renewed(
+    c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | None, check: str, kind: str
+) -> None:
     """Have the host get and renew the certificates of these applications, and of no others.
 
     served: each with the unit of its front.  common: what they have in common.
-    check: how often the host looks what is due, as systemd writes it.
+    check: how often the host looks what is due, as systemd writes it.  kind: of keys, ecdsa or rsa.
     """
     if not served:
         # without it the program does nothing; the timer is no longer declared
@@ -73,8 +74,8 @@ def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | N
         if app.tls.authority is not None:
             text = app.tls.authority.read_text(encoding="ascii")
             files.file(c, acme_authority_path(app), text, mode=0o644)
-        acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names)
-    files.file(c, SETTINGS, Secret(settings(served, common)), mode=0o600, owner="root", group="root")
+        acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names, kind=kind)
+    files.file(c, SETTINGS, Secret(settings(served, common, kind)), mode=0o600, owner="root", group="root")
     timers.timer(c, TIMER, list(PROGRAM), every=check, after_boot="1min", settings=SANDBOX)
 
 
@@ -85,7 +86,7 @@ def program(c: Host) -> None:
         files.copy(c, part, to=f"{RENEWALS}/{part}", mode=0o644)
 
 
-def settings(served: Sequence[tuple[App, str]], common: AcmeDefaults | None) -> str:
+def settings(served: Sequence[tuple[App, str]], common: AcmeDefaults | None, kind: str) -> str:
     """Return the program's settings."""
-    found: Mapping[str, object] = {app.name: renewal(app, front, common) for app, front in served}
+    found: Mapping[str, object] = {app.name: renewal(app, front, common, kind) for app, front in served}
     return json.dumps({"certificates": found, "challenges": CHALLENGES}, indent=1, sort_keys=True) + "\n"

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from provision.apps.app_model import App
-from provision.apps.renewals import acme_state
+from provision.apps.renewals import PROGRAM, acme_state
 from provision.apps.tls import certificate_path, key_path
 from provision.apps.tls_settings import Acme
 from provision.role import Host
@@ -44,7 +44,7 @@ def from_authority(c: Host, app: App, revoke: str) -> None:
         app.names,
         app.tls.server or "",
         acme_state(app),
-        [*renewals.PROGRAM, *option],
+        [*PROGRAM, *option],
         revoke=revoke,
     )
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
+from helpers import tls
 from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.issued import CERTIFICATE, Issued, failed, issued_on, renewed
 from helpers.web import Site
@@ -81,6 +83,25 @@ def test_five_renewals_lose_no_request(issued: Issued, front: str) -> None:
             serials.append(renewed(issued, serials[-1]))
     assert len(set(serials)) == 6
     assert lost == []
+
+
+@pytest.mark.parametrize("front", ["nginx", "apache"])
+@pytest.mark.parametrize(("kind", "profile"), [("ecdsa", "modern"), ("rsa", "intermediate")])
+def test_kinds_of_keys_and_profiles_pass_their_judge(
+    issued: Issued, tmp_path: Path, front: str, kind: str, profile: str
+) -> None:
+    inventory = issued.project.folder / "inventory/hosts.yml"
+    content = yaml.safe_load(inventory.read_text())
+    content["tests"]["vars"]["tls"]["key_type"] = kind
+    content["tests"]["vars"][front]["tls_profile"] = profile
+    inventory.write_text(yaml.safe_dump(content))
+    issued.deploy(front=front)
+    sites = [("hello.test", issued.host.address)]
+    found = tls.judge(sites, issued.site.ca, tmp_path, profile)["hello.test"]
+    assert found.problems == ""
+    assert found.protocols == (("TLS 1.3",) if profile == "modern" else ("TLS 1.2", "TLS 1.3"))
+    assert any("RSA" in cipher for cipher in found.ciphers) == (kind == "rsa")
+    assert issued.deploy().tally(NAME)["changed"] == 0
 
 
 def test_a_full_disk(issued: Issued) -> None:

@@ -7,6 +7,8 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from steps_bench import Bench, refuses
 
+from provision.apps.authority import Authority
+from provision.errors import ProvError
 from provision.steps.acme import AcmeCertificate, AcmeReplacement, TemporaryCertificate
 from provision.steps.base import Change, Step
+from provision.steps.certificates import Certificate, SelfSigned
 from provision.steps.rotated_certificates import RotatedCertificate
+from provision.system.source import Source
 
 NAMES = ["shop.test", "www.shop.test"]
 SERVER = "https://ca.test/dir"
@@ -160,6 +166,42 @@ def test_the_cause_of_a_failure_is_told(bench: Bench, files: Files) -> None:
     assert Path(files.certificate).read_bytes() == before
 
 
+def test_a_key_of_another_kind_is_replaced_with_its_certificate(
+    bench: Bench, files: Files, tmp_path: Path
+) -> None:
+    """If the new certificate can't be issued, both stay."""
+
+    def kind() -> str:
+        argv = ["openssl", "pkey", "-in", files.key, "-noout", "-text_pub"]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+
+    own = SelfSigned(files.key, files.certificate, NAMES)
+    bench.cycle(replace(own, kind="rsa"), before=(own,))
+    assert kind() == "Public-Key: (2048 bit)"
+    authority = Authority(tmp_path / "ca")
+    authority.make()
+    sign = partial(authority.sign, names=NAMES, days=90)
+    signed = Certificate(
+        files.key, files.certificate, NAMES, Source.made_by("x", sign), authority.key_id(), kind="ecdsa"
+    )
+    bench.cycle(signed)
+    assert kind() == "Public-Key: (256 bit)"
+    before = Path(files.key).read_bytes()
+
+    def refuse(request: bytes) -> bytes:
+        raise ProvError("the passphrase is wrong")
+
+    failing = replace(signed, issuer=Source.made_by("y", refuse), kind="rsa")
+    bench.fails(failing, "the passphrase is wrong", plan=False)
+    assert Path(files.key).read_bytes() == before
+    bench.settled(signed)
+    # one of an ACME authority is left to the host's program
+    bench.run(files.temporary)
+    files.got()
+    (found,) = bench.run(replace(files.wanted(), kind="rsa"), plan=True)
+    assert what(found.diff) == [("kind of the key", "P-256", "RSA-2048")]
+
+
 def test_what_an_authority_has_issued_is_replaced_and_nothing_else(bench: Bench, files: Files) -> None:
     def wanted(revoke: str = "") -> AcmeReplacement:
         argv = [str(files.program)]
@@ -179,6 +221,7 @@ def test_what_an_authority_has_issued_is_replaced_and_nothing_else(bench: Bench,
 @pytest.mark.parametrize(
     ("step", "message"),
     [
+        (SelfSigned("/k", "/c", NAMES, kind="dsa"), "ecdsa or rsa"),
         (RotatedCertificate("/k", "/c", NAMES, "", None), "empty"),
         (RotatedCertificate("/k", "/c", NAMES, "nginx", None, 0), "days must be"),
         (AcmeReplacement("c", NAMES, "ca", "/s", ["true"]), "absolute"),

@@ -69,6 +69,7 @@ class Host:
             "authority": "",
             "eab": {},
             "front": "nginx",
+            "kind": "ecdsa",
         }
 
     def self_signed(self, key: Path, certificate: Path, name: str, days: int = 30) -> None:
@@ -399,6 +400,23 @@ def test_a_new_key_on_demand(host: Host) -> None:
     assert (host.folder / "reloads").read_text() == "reload nginx\n" * 2
     assert host.run() == 0
     assert len(host.asked) == 2
+
+
+def test_a_key_of_another_kind_is_replaced_with_its_certificate(host: Host) -> None:
+    host.run()
+    host.wanted["kind"] = "rsa"
+    for _ in range(2):
+        assert host.run() == 0
+        assert acme_files.kind_of_key(str(host.key)) == "rsa"
+        assert acme_files.certificate(str(host.certificate))["public"] == acme_files.public_key(str(host.key))
+    assert len(host.asked) == 2
+    # larger ones will do
+    host.key.write_text(
+        acme_files.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072")
+    )
+    large = host.key.read_bytes()
+    assert host.run() == 0
+    assert host.key.read_bytes() == large
 
 
 def test_a_new_key_that_gets_no_certificate_replaces_nothing(host: Host) -> None:

@@ -1,15 +1,21 @@
 """Common code of certificates and requests: a key of the host, and names. Shipped to hosts (Python 3.8)."""
 
 import os
-from typing import TYPE_CHECKING, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Step, check_path, wanted
-from provision.steps.keys import INSTALL, new_key
+from provision.steps.keys import INSTALL, kind_of_key, new_key
 from provision.steps.support.x509 import check_dns_names, request_settings
 
 if TYPE_CHECKING:
     from provision.system.host import System
+    from provision.system.host_files import Content
+
+#: kinds of keys, and what is made for each; ECDSA keys of other curves and larger RSA keys will do
+MADE = {"": "P-256", "ecdsa": "P-256", "rsa": "RSA-2048"}
+#: what differences call a key that is not of the wanted kind
+OTHER_KIND = "kind of the key"
 
 
 def refuse_other(host: "System", path: str) -> None:
@@ -36,12 +42,16 @@ class Keyed(Step):
     path: str
     names: Sequence[str]
 
+    #: "rsa" or "ecdsa", if a key of another kind is to be replaced; subclasses have a field for it
+    kind = ""
     DEADLINE = 120.0
 
     def validate(self) -> None:
         check_path(self.key, "key")
         check_path(self.path)
         check_dns_names(self.names)
+        if self.kind not in MADE:
+            raise ValueError("kind must be ecdsa or rsa, not %r" % (self.kind,))
 
     def missing(self, host: "System", what: str) -> List[Change]:
         """Return what has to be made because it, or the key, is missing."""
@@ -50,7 +60,7 @@ class Keyed(Step):
             refuse_other(host, path)
         host.files.refuse_shared(os.path.dirname(self.key), "openssl would follow what they put there")
         if not self._has_key(host):
-            found.append(Change("new key", self._instead(host, self.key, "no private key"), "P-256"))
+            found.append(Change("new key", self._instead(host, self.key, "no private key"), MADE[self.kind]))
         now = host.files.stat(self.path)
         if now is None or now.kind == "link":
             found.append(Change("new %s" % what, self._instead(host, self.path, ""), ", ".join(self.names)))
@@ -58,10 +68,37 @@ class Keyed(Step):
             found.append(Change(what, "for another key", "for the new one"))
         return found
 
+    def other_kind(self, host: "System") -> List[Change]:
+        """Return what has to be made because the key is of another kind than `kind`."""
+        if not self.kind or host.files.predicted(self.key):
+            return []
+        found = kind_of_key(host, self.key)
+        if found.startswith(MADE[self.kind].partition("-")[0]):
+            return []
+        return [
+            Change(OTHER_KIND, found, MADE[self.kind]),
+            Change("certificate", "for another key", "for the new one"),
+        ]
+
     def make_key(self, host: "System") -> None:
         """Make the key if it is missing."""
         if not self._has_key(host):
-            host.files.write(self.key, new_key(host, "P-256"), 0o600, *host.owner(None, None))
+            host.files.write(self.key, new_key(host, MADE[self.kind]), 0o600, *host.owner(None, None))
+
+    def make_pair(self, host: "System", kind: str, signed: "Callable[[str], Content]") -> None:
+        """Replace the key and what is made for it. If that can't be made, both stay.
+
+        kind: of the key, as in `keys.KINDS`.  signed: what is made for the key in a file.
+        """
+        owner, waiting = host.owner(None, None), self.key + ".next"
+        key = new_key(host, kind)
+        host.files.write(waiting, key, 0o600, *owner)
+        try:
+            text = signed(waiting)
+        finally:
+            host.files.remove(waiting)
+        host.files.write(self.key, key, 0o600, *owner)
+        host.files.write(self.path, text, 0o644, *owner)
 
     def _has_key(self, host: "System") -> bool:
         """Return whether there is a complete key, not the remains of an editor or a full disk (RFC 7468), nor

@@ -42,6 +42,7 @@ from acme_files import (
     finish_pair,
     full,
     instant,
+    kind_of_key,
     new_key,
     public_key,
     read_json,
@@ -120,8 +121,13 @@ def kept_valid(name: str, wanted: Wanted, asked: Asked) -> bool:
         if asked.revoke:
             intend(name, wanted, asked.revoke)
         owed = intended(name)
-        fresh = asked.new_key or (bool(owed) and certificate(wanted["certificate"]).get("sha256") in owed)
-        why = "a new key is wanted" if fresh else reason(wanted, state)
+        kind = wanted.get("kind", "ecdsa")
+        if asked.new_key or (owed and certificate(wanted["certificate"]).get("sha256") in owed):
+            why, fresh = "a new key is wanted", True
+        elif kind_of_key(wanted["key"]) != kind:
+            why, fresh = f"the key is not of the kind {kind}", True
+        else:
+            why, fresh = reason(wanted, state), False
         if why:
             state["tried"] = time.time()
             print(f"{name}: getting a certificate, as {why}", flush=True)
@@ -231,7 +237,7 @@ def remember_failure(name: str, wanted: Wanted, state: State, message: str) -> N
 def order(name: str, wanted: Wanted, state: State, fresh: bool) -> None:
     """Get a certificate and put it in place. fresh: for a new key. Raises Failed, OSError."""
     with tempfile.TemporaryDirectory(prefix="order-", dir=HOME + "/work") as folder:
-        key = new_key() if fresh else ""
+        key = new_key(wanted.get("kind", "ecdsa")) if fresh else ""
         if fresh:
             replace(folder + "/new.key", key, 0o600)
         ordering = {**wanted, "key": folder + "/new.key"} if fresh else wanted

@@ -115,9 +115,20 @@ def read_json(path: str) -> dict[str, Any]:
         return {}
 
 
-def new_key() -> str:
+def new_key(kind: str) -> str:
     """Return a new key in PEM. Raises Failed."""
-    return openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    how = (
+        ("RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+        if kind == "rsa"
+        else ("EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    )
+    return openssl("genpkey", "-algorithm", *how)
+
+
+def kind_of_key(path: str) -> str:
+    """Return the kind of a key: rsa, ecdsa, or "" for another one. Raises Failed."""
+    said = openssl("pkey", "-noout", "-text_pub", "-passin", "pass:", "-in", path)
+    return "rsa" if "Modulus:" in said else "ecdsa" if "ASN1 OID:" in said else ""
 
 
 def pair(wanted: Wanted) -> tuple[str, str]:

@@ -28,21 +28,23 @@ def own_request(folder: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a domain's front speaks. problems: what Mozilla's intermediate configuration has against it."""
+    """What a domain's front speaks. problems: what Mozilla's configuration has against it."""
 
     protocols: tuple[str, ...]
     ciphers: tuple[str, ...]
     problems: str
 
 
-def judge(sites: Iterable[tuple[str, str]], ca: Path, folder: Path) -> dict[str, Judgement]:
-    """A judgement on each domain, given with its address, by Mozilla's intermediate configuration.
+def judge(
+    sites: Iterable[tuple[str, str]], ca: Path, folder: Path, profile: str = "intermediate"
+) -> dict[str, Judgement]:
+    """A judgement on each domain, given with its address, by one of Mozilla's configurations.
 
     ca: the authority that is trusted.  folder: where sslyze may write.
     """
     targets = [f"{domain}:443{{{address}}}" for domain, address in sites]
     report = folder / "sslyze.json"
-    options = ["--mozilla_config", "intermediate", "--certinfo_ca_file", str(ca), "--json_out", str(report)]
+    options = ["--mozilla_config", profile, "--certinfo_ca_file", str(ca), "--json_out", str(report)]
     done = subprocess.run(
         [UV, "tool", "run", "--quiet", "sslyze>=6.1,<7", *options, *targets],
         capture_output=True,
