@@ -8,7 +8,7 @@ from typing import Literal
 from provision.apps.app_model import App
 from provision.apps.balancing import entries, servers_of
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
-from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates, OwnCertificate
+from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates, OwnCertificate, Route53
 from provision.inventory import InventoryHost
 
 #: folders of the program that renews certificates of ACME authorities (roles/tls/files), and of what it writes
@@ -73,14 +73,17 @@ def renewal(
         "profile": app.tls.profile or "",
         "authority": acme_authority_path(app) if app.tls.authority else "",
         "eab": {"key_id": eab.key_id, "key": eab.key.reveal()} if eab else {},
-        "dns": updates(common.dns) if app.tls.challenge == "dns-01" and common and common.dns else {},
+        "dns": records(common.dns) if app.tls.challenge == "dns-01" and common and common.dns else {},
         "front": front,
         "kind": kind,
     }
 
 
-def updates(dns: DnsUpdates) -> Mapping[str, object]:
+def records(dns: DnsUpdates | Route53) -> Mapping[str, object]:
     """Return how the host writes records of DNS."""
+    if isinstance(dns, Route53):
+        found = dns.model_dump(exclude={"secret_key"}, exclude_none=True)
+        return {**found, "secret_key": dns.secret_key.reveal()} if dns.secret_key else found
     return {**dns.model_dump(exclude={"secret"}), "secret": dns.secret.reveal()}
 
 

@@ -77,6 +77,41 @@ class DnsUpdates(Settings):
     )
 
 
+class Route53(Settings):
+    """Amazon's Route 53: for dns-01. `dns: route53` takes the permissions that the instance itself has."""
+
+    provider: Literal["route53"] = Field(description="`route53`.")
+    access_key: Annotated[str, matching(r"[A-Z0-9]{16,128}", "the id of an access key")] | None = Field(
+        default=None, description="Id of an access key. Default: the role of the EC2 instance."
+    )
+    secret_key: Secret | None = Field(default=None, description="Its secret.")
+    endpoint: Annotated[str, matching(r"https?://[^\s@]+", "a URL")] | None = Field(
+        default=None, description="URL of an interface other than Amazon's public one. Needs Debian 13."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"provider": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Route53:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("`access_key` and `secret_key` go together")
+        return self
+
+
+def dns_kind(value: Any) -> str:
+    """Return the kind of a value of `dns`."""
+    named = value.get("provider") if isinstance(value, Mapping) else value
+    return "route53" if isinstance(value, Route53) or isinstance(named, str) else "updates"
+
+
+Dns = Annotated[
+    Annotated[DnsUpdates, Tag("updates")] | Annotated[Route53, Tag("route53")], Discriminator(dns_kind)
+]
+
+
 class AcmeSettings(Settings):
     """What may be said with an application, or of all applications of a host."""
 
@@ -116,8 +151,10 @@ class AcmeDefaults(AcmeSettings):
         default=None,
         description="External account binding, if `server` asks for one. Only in the variable `tls`.",
     )
-    dns: DnsUpdates | None = Field(
-        default=None, description="Where records for `dns-01` are written. Only in the variable `tls`."
+    dns: Dns | None = Field(
+        default=None,
+        description="Where records for `dns-01` are written: a name server that takes updates, or `route53`."
+        " Only in the variable `tls`.",
     )
 
 

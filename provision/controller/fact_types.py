@@ -38,3 +38,7 @@ class Facts:
     def from_message(cls, values: Mapping[str, Any]) -> Facts:
         """Return the facts in a hello message, which has been checked (agent/protocol.py)."""
         return cls(**values)
+
+    def is_from(self, first: Mapping[str, float]) -> bool:
+        """Return whether the distribution is one of these releases, or a newer one. Unknown distributions are new."""
+        return float(self.version or 0) >= first.get(self.distribution, 0.0)

@@ -28,7 +28,7 @@ FIRST_WHOLE = {"debian": 13.0, "ubuntu": 24.04}
 
 def is_whole(c: Host) -> bool:
     """Return whether this host's mod_qos is 11.7 or later."""
-    return float(c.facts.version or 0) >= FIRST_WHOLE.get(c.facts.distribution, 0.0)
+    return c.facts.is_from(FIRST_WHOLE)
 
 
 def libraries(c: Host, limited: Sequence[Limit], trusted: Sequence[str]) -> list[str]:

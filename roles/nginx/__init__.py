@@ -74,7 +74,7 @@ class Nginx(FrontParams):
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         needs = (("http3", "HTTP/3", HTTP3_FROM), ("brotli", "the module for brotli", BROTLI_FROM))
         for name, what, first in needs:
-            if getattr(self, name) and not is_from(host, first):
+            if getattr(self, name) and not host.facts.is_from(first):
                 why = f"nginx of {host.facts.distribution} {host.facts.version} lacks {what}"
                 yield host.inventory.error(("nginx", name), why, f"Remove `{name}`, or use a newer release.")
 
@@ -149,7 +149,7 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
         "site.conf.j2",
         p=p,
         host=host,
-        http2_directive=is_from(c, HTTP2_FROM),
+        http2_directive=c.facts.is_from(HTTP2_FROM),
         authority=host.authority,
         cache_folder=CACHE,
         passwords=passwords_path,
@@ -192,8 +192,3 @@ def bypassed(app: App) -> list[str]:
     assert isinstance(app.cache, Cache)
     names = [f"http_{variable(name)}" for name in app.cache.bypass_headers]
     return [*names, cookies(app)] if app.cache.bypass_cookies else names
-
-
-def is_from(c: Host, first: Mapping[str, float]) -> bool:
-    """Return whether the host's distribution is one of these releases, or a newer one."""
-    return float(c.facts.version or 0) >= first.get(c.facts.distribution, 0.0)

@@ -13,7 +13,7 @@ from provision.apps.app_model import App
 from provision.apps.authority import Authority
 from provision.apps.renewals import Issuer, is_public, issuer_of
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
-from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate
+from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate, Route53
 from provision.declared.fronts import named
 from provision.declared.role_folders import search_path
 from provision.errors import ConfigError
@@ -24,6 +24,11 @@ from provision.serving.front_params import FrontParams
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
 from roles.tls import between, renewals
+
+#: the first releases of distributions with certbot 4, which has profiles, and with botocore 1.31, which takes an
+#: endpoint from the environment
+PROFILES_FROM = {"debian": 13.0, "ubuntu": 25.10}
+ENDPOINTS_FROM = {"debian": 13.0, "ubuntu": 24.04}
 
 Above = Annotated[str, matching(r"[a-z0-9-]+(\.[a-z0-9-]+)*", "a domain like example.com")]
 
@@ -66,9 +71,14 @@ class Tls(Params):
                 yield host.inventory.error(
                     ("tls", "key_type"), why, f"Remove `tls_profile` of {role}, or `key_type`."
                 )
-        # certbot has profiles from 4.0 on
-        first = {"debian": 13.0, "ubuntu": 25.10}
-        if float(host.facts.version or 0) >= first.get(host.facts.distribution, 0.0):
+        dns = self.acme.dns if self.acme else None
+        if isinstance(dns, Route53) and dns.endpoint and not host.facts.is_from(ENDPOINTS_FROM):
+            why = (
+                f"`endpoint` needs botocore 1.31, which {host.facts.distribution} {host.facts.version} lacks"
+            )
+            hint = "Remove `endpoint`, or use Debian 13 or Ubuntu 24.04."
+            yield host.inventory.error(("tls", "acme", "dns"), why, hint)
+        if host.facts.is_from(PROFILES_FROM):
             return
         for app in host.apps:
             if isinstance(app.tls, Acme) and app.tls.profile:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from provision.apps.app_model import App
 from provision.apps.renewals import CHALLENGES, PROGRAM, RENEWALS, RENEWED, acme_authority_path, renewal
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
-from provision.apps.tls_settings import Acme, AcmeDefaults
+from provision.apps.tls_settings import Acme, AcmeDefaults, DnsUpdates, Route53
 from provision.role import Host
 from provision.secrets import Secret
 from provision.steps import acme, apt, files, timers
 
 SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
-#: certbot's plugin for updates of DNS (RFC 2136)
-DNS_PACKAGE = "python3-certbot-dns-rfc2136"
+#: certbot's plugins for records of DNS: by updates (RFC 2136), and Amazon's
+DNS_PACKAGES = {DnsUpdates: "python3-certbot-dns-rfc2136", Route53: "python3-certbot-dns-route53"}
 PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py", "acme_revocations.py")
 #: what a renewal need not do; see systemd.exec(5). It writes certificates and its own folder, and has systemd reload
 #: the front, for which it has to be root
@@ -61,7 +61,8 @@ def renewed(
         files.absent(c, SETTINGS)
         return
     by_dns = any(isinstance(app.tls, Acme) and app.tls.challenge == "dns-01" for app, _ in served)
-    apt.packages(c, ["certbot", "openssl", "ca-certificates", *([DNS_PACKAGE] if by_dns else [])])
+    plugins = [DNS_PACKAGES[type(common.dns)]] if by_dns and common and common.dns else []
+    apt.packages(c, ["certbot", "openssl", "ca-certificates", *plugins])
     files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
     for folder, mode in (("", 0o755), ("/state", 0o755), ("/webroot", 0o755)):
         files.directory(c, f"{RENEWED}{folder}", mode=mode, owner="root", group="root")

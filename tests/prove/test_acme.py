@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 import yaml
 from helpers import tls
+from helpers.cli import Run
 from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.issued import CERTIFICATE, Issued, failed, issued_on, renewed
 from helpers.web import Site
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from provision import lab
 
 pytestmark = pytest.mark.lab
 
@@ -46,6 +55,7 @@ zone "hello.test" {
 END
 systemctl restart named
 """
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 KEY = "c2VjcmV0LW9mLXRoZS1sYWItMDEyMzQ1Njc4OQ=="
 
 
@@ -145,6 +155,84 @@ def test_a_reboot_in_the_middle(issued: Issued) -> None:
     issued.pebble.boot()
     assert renewed(issued, old) != old
     assert on(NAME, "sh", "-c", "ls /var/lib/prov-acme/work | grep -c order-; true") == "0"
+
+
+@dataclass(frozen=True)
+class Amazon:
+    """moto in the place of Amazon, with the zone hello.test. url: its address for the host.  keys: of root.
+    powerless: of a user without permissions."""
+
+    url: str
+    keys: dict[str, str]
+    powerless: dict[str, str]
+    records: Callable[[], list[dict[str, Any]]]
+
+
+@contextmanager
+def amazon(host: lab.LabHost) -> Iterator[Amazon]:
+    """Run it; pebble's name server has a TXT record before the answer to the request that adds it."""
+    gateway = on(host.name, "sh", "-c", "ip -4 route show default | cut -d' ' -f3")
+    moto = DomainDispatcherApplication(create_backend_app)
+
+    def application(environ: Any, start: Any) -> list[bytes]:
+        answer = list(moto(environ, start))
+        if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].rstrip("/").endswith("/rrset"):
+            show()
+        return answer
+
+    def records() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = route53.list_resource_record_sets(HostedZoneId=zone)[
+            "ResourceRecordSets"
+        ]
+        return found
+
+    def show() -> None:
+        for record in records():
+            for value in record["ResourceRecords"] if record["Type"] == "TXT" else ():
+                text = json.dumps({"host": record["Name"], "value": value["Value"].strip('"')})
+                on(host.name, "curl", "-s", "-d", text, "http://localhost:8055/set-txt")
+
+    server = make_server(gateway, 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://{gateway}:{server.server_port}"
+    keys = {"access_key": KEY_ID, "secret_key": KEY}
+    names = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": KEY, "region_name": "us-east-1"}
+    route53, iam = (boto3.client(each, endpoint_url=url, **names) for each in ("route53", "iam"))  # type: ignore[call-overload]
+    zone = route53.create_hosted_zone(Name="hello.test", CallerReference="x")["HostedZone"]["Id"]
+    iam.create_user(UserName="powerless")
+    made = iam.create_access_key(UserName="powerless")["AccessKey"]
+    powerless = {"access_key": made["AccessKeyId"], "secret_key": made["SecretAccessKey"]}
+    try:
+        yield Amazon(url, keys, powerless, records)
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def test_a_wildcard_by_route_53(issued: Issued) -> None:
+    inventory = issued.project.folder / "inventory/hosts.yml"
+    before = inventory.read_text()
+
+    def deploy(status: int, url: str, keys: Mapping[str, str]) -> Run:
+        content = yaml.safe_load(before)
+        dns = {"provider": "route53", "endpoint": url, **keys}
+        content["tests"]["vars"]["tls"]["acme"] |= {"challenge": "dns-01", "dns": dns}
+        inventory.write_text(yaml.safe_dump(content))
+        return issued.deploy(status, domains=["hello.test", "*.hello.test"], redirects=[])
+
+    with amazon(issued.host) as found:
+        assert "Route 53: no credentials: name `access_key`" in deploy(1, found.url, {}).stdout
+        urllib.request.urlopen(urllib.request.Request(f"{found.url}/moto-api/reset-auth", b"0")).close()
+        refused = deploy(1, found.url, found.powerless)
+        assert "Route 53: An error occurred (AccessDenied)" in refused.stdout
+        urllib.request.urlopen(urllib.request.Request(f"{found.url}/moto-api/reset-auth", b"inf")).close()
+        run = deploy(0, found.url, found.keys)
+        assert KEY not in run.stdout + run.stderr
+        assert replace(issued.site, domain="any.hello.test").get("/healthz").status == 200
+        assert [record["Type"] for record in found.records()] == ["NS", "SOA"]
+    inventory.write_text(before)
+    issued.deploy()
 
 
 def test_a_wildcard_by_a_record_of_dns(issued: Issued) -> None:

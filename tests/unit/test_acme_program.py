@@ -242,6 +242,14 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
             "No space left on device",
         ),
         ("\n", f"{SERVER}: certbot failed without a message"),
+        (
+            "Unable to locate credentials\nTo use certbot-dns-route53, configure credentials as x\nAsk for help",
+            "Route 53: no credentials: name `access_key` and `secret_key` in `dns`, or give the instance a role",
+        ),
+        (
+            "An error occurred (AccessDenied) when calling the ListHostedZones operation: x\nTo use certbot-dns-",
+            "Route 53: An error occurred (AccessDenied) when calling the ListHostedZones operation: x",
+        ),
     ],
 )
 def test_a_failure_keeps_the_old_certificate_and_names_the_cause(
@@ -354,6 +362,21 @@ def test_what_certbot_is_told(host: Host) -> None:
     assert "--email ops@shop.test" in asked
     assert "--required-profile short" in asked
     assert "c2VjcmV0" not in asked, "arguments are for all users to read"
+
+
+def test_what_certbot_is_told_for_route_53(host: Host) -> None:
+    """Keys are in a file that root alone reads, and gone with the order; none are in arguments."""
+    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "c2VjcmV0"}
+    host.wanted["dns"] = {"provider": "route53", "endpoint": "http://192.0.2.9", **keys}
+    told = "stat -c %a $AWS_SHARED_CREDENTIALS_FILE; cat $AWS_SHARED_CREDENTIALS_FILE; echo $AWS_ENDPOINT_URL_ROUTE_53"
+    host.program("certbot", f'#!/bin/sh\necho "$@" >>"${{0%/bin/*}}/asked"\n{told}; exit 1\n')
+    assert host.run("--now", "shop") == 1
+    said = "600 [default] aws_access_key_id = AKIAIOSFODNN7EXAMPLE aws_secret_access_key = c2VjcmV0 http://192.0.2.9"
+    assert said in host.state["error"]
+    asked = (host.folder / "asked").read_text()
+    assert "--preferred-challenges dns --dns-route53" in asked
+    assert "c2VjcmV0" not in asked
+    assert list((host.folder / "home/work").iterdir()) == []
 
 
 def test_what_certbot_is_told_for_dns(host: Host) -> None:

@@ -144,6 +144,25 @@ def test_a_wildcard_by_dns(tmp_path: Path) -> None:
         Tls.model_validate({"acme": {"dns": {**dns, "server": "ns1.test"}}})
 
 
+def test_a_wildcard_by_route_53(tmp_path: Path) -> None:
+    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "c2VjcmV0"}
+    for given, wanted in (
+        ("route53", {"provider": "route53"}),
+        ({"provider": "route53", **keys}, {"provider": "route53", **keys}),
+    ):
+        role = {"acme": {"agree": True, "challenge": "dns-01", "dns": given}}
+        host = inventory(tmp_path, "acme", role, domains=["*.shop.test"])
+        (app,) = apps_of(host, Manifests())
+        assert renewal(app, "nginx", Tls.model_validate(host.vars["tls"]).acme)["dns"] == wanted
+    for wrong, message in (
+        ("route54", "'route53'"),
+        ({"provider": "route53", "access_key": keys["access_key"]}, "go together"),
+        ({"provider": "route53", "access_key": "x y"}, "is not the id of an access key"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Tls.model_validate({"acme": {"dns": wrong}})
+
+
 def test_hosts_behind_a_balancer_need_no_certificate_of_an_authority(tmp_path: Path) -> None:
     hosts = {
         "lb1": {"balance": {"shop": "web1"}, "ansible_host": "192.0.2.1"},

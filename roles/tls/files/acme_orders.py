@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from acme_files import HOME, Failed, Found, Wanted, digest_of, leaf, openssl, parsed, public_key, shown
@@ -20,6 +20,9 @@ NONCES = 3
 UNKNOWN_ACCOUNT = re.compile(
     r"accountDoesNotExist|unable to find existing account|Account \S+ not found", re.IGNORECASE
 )
+#: what Amazon or its library says, in a line; certbot adds advice that is not for these hosts
+NO_CREDENTIALS = "Unable to locate credentials"
+AMAZONS = re.compile(rf"{NO_CREDENTIALS}|An error occurred \(.+|Unable to find a Route53 hosted zone.+")
 
 
 def ordered(wanted: Wanted, folder: str) -> str:
@@ -31,23 +34,34 @@ def ordered(wanted: Wanted, folder: str) -> str:
         file.write("subjectAltName = {}\n".format(", ".join("DNS:" + each for each in wanted["names"])))
     csr = folder + "/request.pem"
     openssl("req", "-new", "-subj", "/", "-key", wanted["key"], "-config", folder + "/names", "-out", csr)
-    options = ["--csr", csr, *(by_dns(wanted["dns"], folder) if wanted.get("dns") else by_http())]
-    options += ["--cert-path", folder + "/cert.pem", "--chain-path", folder + "/chain.pem"]
+    challenge, environment = answered(wanted.get("dns") or {}, folder)
+    options = [
+        "--csr",
+        csr,
+        *challenge,
+        "--cert-path",
+        folder + "/cert.pem",
+        "--chain-path",
+        folder + "/chain.pem",
+    ]
     options += ["--fullchain-path", folder + "/full.pem"]
     options += ["--required-profile", wanted["profile"]] if wanted["profile"] else []
-    status, said = certbot("certonly", options, wanted, folder)
+    status, said = certbot("certonly", options, wanted, folder, environment)
     if status and UNKNOWN_ACCOUNT.search(said):
         # the authority does not know the account any more: certbot makes another one
         shutil.rmtree(account_folder(wanted))
-        status, said = certbot("certonly", options, wanted, folder)
+        status, said = certbot("certonly", options, wanted, folder, environment)
     if status:
         raise Failed(cause(said, wanted))
     with open(folder + "/full.pem") as file:
         return file.read()
 
 
-def certbot(verb: str, options: Sequence[str], wanted: Wanted, folder: str) -> tuple[int, str]:
-    """Run certbot with the account of a certificate; return its status, and what it has said."""
+def certbot(
+    verb: str, options: Sequence[str], wanted: Wanted, folder: str, more: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run certbot with the account of a certificate; return its status, and what it has said. more: of its
+    environment."""
     with open(folder + "/settings.ini", "w") as file:
         os.fchmod(file.fileno(), 0o600)
         if wanted["eab"]:
@@ -57,7 +71,7 @@ def certbot(verb: str, options: Sequence[str], wanted: Wanted, folder: str) -> t
     argv += ["--server", wanted["server"], "--config", folder + "/settings.ini"]
     argv += ["--config-dir", account_folder(wanted), "--work-dir", HOME + "/work"]
     argv += ["--logs-dir", HOME + "/logs", "--max-log-backups", "20", *options]
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, **(more or {}), "LC_ALL": "C.UTF-8"}
     if wanted["authority"]:
         environment["REQUESTS_CA_BUNDLE"] = wanted["authority"]
     nonces = NONCES
@@ -77,6 +91,15 @@ def account_folder(wanted: Wanted) -> str:
     return f"{HOME}/accounts/{digest_of(account)[:16]}"
 
 
+def answered(dns: dict[str, Any], folder: str) -> tuple[list[str], dict[str, str]]:
+    """Return certbot's options and environment for a challenge. dns: how records are written; {} for http-01."""
+    if not dns:
+        return by_http(), {}
+    if dns.get("provider") == "route53":
+        return ["--preferred-challenges", "dns", "--dns-route53"], amazon(dns, folder)
+    return by_dns(dns, folder), {}
+
+
 def by_http() -> list[str]:
     """Return certbot's options for http-01: an answer in a folder that the front serves."""
     return ["--preferred-challenges", "http", "--webroot", "--webroot-path", HOME + "/webroot"]
@@ -93,6 +116,23 @@ def by_dns(dns: dict[str, Any], folder: str) -> list[str]:
     return [*argv, f"{option}-propagation-seconds", str(dns["wait"])]
 
 
+def amazon(dns: dict[str, Any], folder: str) -> dict[str, str]:
+    """Return what boto3 reads in the environment. Keys are in a file; without any, it asks the instance."""
+    path = folder + "/aws.ini"
+    with open(path, "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        if "access_key" in dns:
+            file.write("[default]\naws_access_key_id = {access_key}\n".format(**dns))
+            file.write("aws_secret_access_key = {secret_key}\n".format(**dns))
+    # nothing that root keeps for itself
+    found = {"AWS_SHARED_CREDENTIALS_FILE": path, "AWS_CONFIG_FILE": "/dev/null"}
+    # Route 53 has one for the world, and boto3 asks for one where an endpoint is named
+    found["AWS_DEFAULT_REGION"] = "us-east-1"
+    if "endpoint" in dns:
+        found["AWS_ENDPOINT_URL_ROUTE_53"] = dns["endpoint"]
+    return found
+
+
 def cause(said: str, wanted: Wanted) -> str:
     """Return what certbot has said, in a line."""
     if "No space left on device" in said:
@@ -103,6 +143,10 @@ def cause(said: str, wanted: Wanted) -> str:
             "{} ({}): {}".format(name, kind, " ".join(detail.split())) for name, kind, detail in reported
         ]
         return "{} could not verify {}".format(wanted["server"], "; ".join(parts))
+    amazons = AMAZONS.search(said)
+    if amazons:
+        none = "no credentials: name `access_key` and `secret_key` in `dns`, or give the instance a role"
+        return "Route 53: " + (none if amazons.group() == NO_CREDENTIALS else amazons.group())
     kept = [line.strip() for line in said.splitlines() if line.strip()]
     noise = ("Saving debug log", "Ask for help", "An unexpected error", "Requesting a", "Account registered")
     kept = [line for line in kept if not line.startswith(noise)]
