@@ -63,7 +63,13 @@ def rotate(scope: Scope, out: Format, app: str) -> int:
 @target_argument
 @on_several
 @click.argument("app")
-@click.option("--reason", type=click.Choice(REASONS), required=True, help="What the authority is told.")
+@click.option(
+    "--reason",
+    type=click.Choice(REASONS),
+    metavar="REASON",
+    required=True,
+    help=f"What the authority hears: {', '.join(REASONS)}.",
+)
 def revoke(scope: Scope, out: Format, app: str, reason: str) -> int:
     """Have the ACME authority revoke the certificate of an application, once the host serves another one, with a new
     key.
@@ -71,8 +77,8 @@ def revoke(scope: Scope, out: Format, app: str, reason: str) -> int:
     If the authority can't be reached, the host tries again automatically. TARGET is a host, a group, a glob, or several
     with commas; !x leaves out.
 
-    Exit status: 0 done; 1 a step or host failed; 2 usage or configuration, or no authority can revoke the certificate;
-    4 a host could not be reached.
+    Exit status: 0 done; 1 a step or host failed; 2 usage or configuration, or the certificate
+    is of another kind; 4 a host could not be reached.
     """
     hosts = select(scope)
     found = certificate_issuers(hosts, app)

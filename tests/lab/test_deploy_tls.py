@@ -81,14 +81,19 @@ def test_a_key_is_replaced_on_demand_and_the_next_deploy_changes_nothing(two: Jo
     assert "PRIVATE KEY" not in run.stdout + run.stderr
     assert site.serial() != old
     assert on(TWO, "sha256sum", KEY) != key
-    assert on(TWO, "sh", "-c", f"stat -c '%a %U' {KEY}; ls /etc/prov/tls | grep -c next") == "600 root\n0"
+    assert (
+        on(TWO, "sh", "-c", f"stat -c '%a %U' {KEY}; ls /etc/prov/tls | grep -c next; true") == "600 root\n0"
+    )
+    assert deploy(two).tally(TWO)["changed"] == 0
+    prov("undo", TWO, cwd=two.project.folder, status=0)
+    assert (site.serial(), on(TWO, "sha256sum", KEY)) == (old, key)
     assert deploy(two).tally(TWO)["changed"] == 0
     # nothing is replaced for a front that could not serve it
     on(TWO, "systemctl", "stop", "nginx")
     refused = prov("tls rotate", TWO, "hello", cwd=two.project.folder, status=1)
     assert "nginx does not run" in refused.stdout
     on(TWO, "systemctl", "start", "nginx")
-    assert on(TWO, "sha256sum", KEY) != key
+    assert on(TWO, "sha256sum", KEY) == key
 
 
 def test_a_certificate_of_another_authority_is_replaced(two: Journey, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ import yaml
 from helpers import tls
 from helpers.cli import Run
 from helpers.hosts import Hosts, Kind, on, reboot
-from helpers.issued import CERTIFICATE, Issued, failed, issued_on, renewed
+from helpers.issued import CERTIFICATE, PROGRAM, Issued, failed, issued_on, renewed
 from helpers.web import Site
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from provision import lab
@@ -114,6 +114,101 @@ def test_kinds_of_keys_and_profiles_pass_their_judge(
     assert issued.deploy().tally(NAME)["changed"] == 0
 
 
+def test_a_challenge_that_is_blocked(issued: Issued) -> None:
+    old = issued.site.serial()
+    rule = [
+        "nft",
+        "insert",
+        "rule",
+        "inet",
+        "closed",
+        "in",
+        "tcp",
+        "dport",
+        "80",
+        "reject",
+        "with",
+        "tcp",
+        "reset",
+    ]
+    on(NAME, "nft", "add", "table", "inet", "closed")
+    on(NAME, "nft", "add chain inet closed in { type filter hook input priority -10; }")
+    on(NAME, *rule)
+    issued.now()
+    why = failed(issued)
+    assert "could not verify hello.test (connection)" in why and "refused" in why
+    assert issued.site.serial() == old
+    on(NAME, "nft", "delete", "table", "inet", "closed")
+    assert renewed(issued, old) != old
+
+
+@pytest.mark.parametrize(
+    ("off", "said"), [("-1d", "certificate is not yet valid"), ("+1d", "the new certificate is valid from")]
+)
+def test_a_clock_that_is_off_by_a_day(issued: Issued, off: str, said: str) -> None:
+    """The host's own clock is this machine's: the program runs by another one."""
+    on(NAME, "sh", "-c", "apt-get -qq install --no-install-recommends faketime >/dev/null 2>&1", timeout=120)
+    on(NAME, "systemctl", "stop", "prov-acme.timer")
+    old = issued.site.serial()
+    on(NAME, "faketime", "-f", off, *PROGRAM, "--new-key", "hello", check=False)
+    error = issued.state["error"]
+    assert said in error and "check this host's clock" in error
+    assert issued.site.serial() == old
+    on(NAME, "systemctl", "start", "prov-acme.timer")
+    assert renewed(issued, old) != old
+
+
+#: an authority that refuses new orders, as Let's Encrypt does (rate limits), and is pebble for all else
+LIMITED = """
+import http.server, ssl, urllib.error, urllib.request
+WHY = b'{"type": "urn:ietf:params:acme:error:rateLimited", "status": 429, "detail": "too many certificates (5) already'
+WHY += b' issued for this exact set of identifiers in the last 168h0m0s, retry after 2036-01-02 03:04:05 UTC: see x"}'
+TRUST = ssl.create_default_context(cafile="/opt/pebble/cert.pem")
+class Limited(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, headers, answer = 429, {"Content-Type": "application/problem+json"}, WHY
+        if "order-plz" not in self.path:
+            url = "https://localhost:14000" + self.path
+            asked = urllib.request.Request(url, body or None, dict(self.headers), method=self.command)
+            try:
+                said = urllib.request.urlopen(asked, context=TRUST)
+            except urllib.error.HTTPError as error:
+                said = error
+            status, headers, answer = said.status, dict(said.headers), said.read()
+        self.send_response(status)
+        for name in set(headers) & {"Content-Type", "Location", "Link", "Replay-Nonce", "Retry-After"}:
+            self.send_header(name, headers[name])
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+    do_HEAD = do_POST = do_GET
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 14001), Limited)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/opt/pebble/cert.pem", "/opt/pebble/key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+def test_an_authority_that_limits(issued: Issued) -> None:
+    """The next try is when it says."""
+    on(NAME, "systemd-run", "-q", "--unit=limited", "python3", "-c", LIMITED)
+    settings = "/etc/prov/acme.json"
+    on(NAME, "cp", "-p", settings, f"{settings}.kept")
+    on(NAME, "sed", "-i", "s/:14000/:14001/", settings)
+    try:
+        why = failed(issued)
+        assert "too many certificates (5) already issued" in why
+        assert issued.state["next"] > 2e9
+        assert issued.site.get("/healthz").status == 200
+        old = issued.site.serial()
+    finally:
+        on(NAME, "mv", f"{settings}.kept", settings)
+        on(NAME, "systemctl", "stop", "limited")
+    assert renewed(issued, old) != old
+
+
 def test_a_full_disk(issued: Issued) -> None:
     site = issued.site
     work = "/var/lib/prov-acme/work"
@@ -198,7 +293,7 @@ def amazon(host: lab.LabHost) -> Iterator[Amazon]:
     url = f"http://{gateway}:{server.server_port}"
     keys = {"access_key": KEY_ID, "secret_key": KEY}
     names = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": KEY, "region_name": "us-east-1"}
-    route53, iam = (boto3.client(each, endpoint_url=url, **names) for each in ("route53", "iam"))  # type: ignore[call-overload]
+    route53, iam = (boto3.client(each, endpoint_url=url, **names) for each in ("route53", "iam"))
     zone = route53.create_hosted_zone(Name="hello.test", CallerReference="x")["HostedZone"]["Id"]
     iam.create_user(UserName="powerless")
     made = iam.create_access_key(UserName="powerless")["AccessKey"]

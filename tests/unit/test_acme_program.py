@@ -17,7 +17,10 @@ from typing import Any
 import acme
 import acme_files
 import acme_orders
+import acme_revocations
 import pytest
+
+from roles.tls.renewals import PROGRAMS
 
 SERVER = "https://ca.test/dir"
 #: signs or revokes what it is asked for, if the file `refuse` has no line left for it
@@ -129,7 +132,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     found = Host(tmp_path)
-    for module in (acme, acme_files, acme_orders):
+    for module in (acme, acme_files, acme_orders, acme_revocations):
         monkeypatch.setattr(module, "HOME", str(tmp_path / "home"))
     monkeypatch.setattr(acme, "CONFIG", str(tmp_path / "acme.json"))
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
@@ -243,6 +246,10 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
         ),
         ("\n", f"{SERVER}: certbot failed without a message"),
         (
+            "ConnectionError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid",
+            f"{SERVER}: its certificate is not yet valid: check this host's clock",
+        ),
+        (
             "Unable to locate credentials\nTo use certbot-dns-route53, configure credentials as x\nAsk for help",
             "Route 53: no credentials: name `access_key` and `secret_key` in `dns`, or give the instance a role",
         ),
@@ -285,6 +292,18 @@ def test_tries_come_ever_later_and_in_time(host: Host, monkeypatch: pytest.Monke
     assert 1200 <= waits[0] < 1200 * 1.1
     assert waits[1] > 1.5 * waits[0]
     assert 86400 <= waits[-1] < 86400 * 1.1
+
+
+def test_a_clock_that_was_ahead_delays_no_try(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.certificate.unlink()
+    now = time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 86400)
+        host.refuses("no")
+        assert host.run() == 1
+    assert host.state["next"] > now + 86400
+    assert host.run() == 0
+    assert host.names == ["shop.test", "www.shop.test"]
 
 
 def test_an_authority_that_says_when_is_heeded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -604,12 +623,15 @@ def test_the_name_of_a_certificate_is_that_of_the_standard() -> None:
 
 
 def test_the_program_needs_no_more_than_its_files(host: Host) -> None:
-    """It runs beside nothing of prov: three files in a folder."""
+    """It runs beside nothing of prov: files in a folder."""
     folder = host.folder / "copied"
     folder.mkdir()
-    for name in ("acme.py", "acme_files.py", "acme_orders.py"):
+    for name in PROGRAMS:
         shutil.copy(Path(acme.__file__).with_name(name), folder)
     argv = ["/usr/bin/env", "-i", "/usr/bin/python3", "-B", f"{folder}/acme.py", "x"]
     done = subprocess.run(argv, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (2, b"usage: acme.py [--now NAME]\n")
-    assert sorted(path.name for path in folder.iterdir()) == ["acme.py", "acme_files.py", "acme_orders.py"]
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"usage: acme.py [--now NAME | --new-key NAME | --revoke NAME REASON]\n",
+    )
+    assert sorted(path.name for path in folder.iterdir()) == sorted(PROGRAMS)

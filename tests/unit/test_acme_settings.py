@@ -125,6 +125,7 @@ def test_what_a_host_needs_to_renew(tmp_path: Path) -> None:
         "eab": eab,
         "dns": {},
         "front": "nginx",
+        "kind": "ecdsa",
     }
     other = inventory(
         tmp_path, {"acme": "https://ca.test/dir"}, {"acme": {"agree": True, "server": "staging", "eab": eab}}

@@ -114,7 +114,8 @@ def kept_valid(name: str, wanted: Wanted, asked: Asked) -> bool:
     if state.get("wanted") != digest_of(wanted):
         # failures of other settings do not count
         state.update(failures=0, next=0, wanted=digest_of(wanted))
-    if not asked.now and time.time() < state.get("next", 0):
+    # a try in the future: the clock was wrong, and so is the time of the next one
+    if not asked.now and state.get("tried", 0) <= time.time() < state.get("next", 0):
         return True
     try:
         finish_pair(wanted)
@@ -136,7 +137,10 @@ def kept_valid(name: str, wanted: Wanted, asked: Asked) -> bool:
             serve(wanted)
             state.update(served=True)
             print("{}: served, valid until {}".format(name, shown(certificate(wanted["certificate"])["end"])))
-        settle(name, wanted)
+        for path in intended(name).values():
+            why = settle(wanted, path)
+            if why:
+                print(f"{name}: the old certificate is revoked ({why})", flush=True)
         state.update(failures=0, next=0, error="")
         if state != before:
             write_state(name, state)
@@ -223,7 +227,8 @@ def remember_failure(name: str, wanted: Wanted, state: State, message: str) -> N
     asked = re.search(r"retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)", message)
     if asked:
         wait = max(wait, instant(asked.group(1).replace(" ", "T") + "Z") - time.time())
-    state.update(error=message, next=time.time() + wait * (1 + int.from_bytes(os.urandom(1), "big") / 2560))
+    state.update(error=message, tried=time.time())
+    state.update(next=time.time() + wait * (1 + int.from_bytes(os.urandom(1), "big") / 2560))
     print(f"{name}: {message}", file=sys.stderr, flush=True)
     print("{}: the next try is on {}".format(name, shown(state["next"])), file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):

@@ -143,6 +143,8 @@ def cause(said: str, wanted: Wanted) -> str:
             "{} ({}): {}".format(name, kind, " ".join(detail.split())) for name, kind, detail in reported
         ]
         return "{} could not verify {}".format(wanted["server"], "; ".join(parts))
+    if "certificate is not yet valid" in said:
+        return "{}: its certificate is not yet valid: check this host's clock".format(wanted["server"])
     amazons = AMAZONS.search(said)
     if amazons:
         none = "no credentials: name `access_key` and `secret_key` in `dns`, or give the instance a role"

@@ -39,16 +39,20 @@ def intended(name: str) -> dict[str, str]:
     return {str(read_json(path).get("sha256")): path for path in paths}
 
 
-def settle(name: str, wanted: Wanted) -> None:
-    """Have what is to be revoked, and is no longer in place, revoked. Raises Failed, OSError."""
-    present = certificate(wanted["certificate"])
-    for digest, path in intended(name).items():
-        if present and digest != present["sha256"]:
-            revoke(name, read_json(path))
-            os.unlink(path)
+def settle(wanted: Wanted, path: str) -> str:
+    """Have a certificate revoked if it is no longer in place; return why, "" if it still is. Raises Failed, OSError.
+
+    path: the file about it.
+    """
+    entry, present = read_json(path), certificate(wanted["certificate"])
+    if not present or entry["sha256"] == present["sha256"]:
+        return ""
+    revoke(entry)
+    os.unlink(path)
+    return str(entry["reason"])
 
 
-def revoke(name: str, entry: Wanted) -> None:
+def revoke(entry: Wanted) -> None:
     """Have the authority revoke a certificate, unless it has expired. Raises Failed, OSError."""
     found, reason = parsed(entry["certificate"]), entry["reason"]
     if not found or found["end"] < time.time():
@@ -63,4 +67,3 @@ def revoke(name: str, entry: Wanted) -> None:
         status, said = certbot("revoke", options, entry, folder)
     if status and not any(word in said for word in ALREADY):
         raise Failed("the new certificate is in place, but the old one is not revoked: " + cause(said, entry))
-    print(f"{name}: the old certificate is revoked ({reason})", flush=True)
