@@ -19,6 +19,17 @@ from helpers.web import Site
 from provision import lab
 
 CERTIFICATE, STATE = "/etc/prov/tls/hello.crt", "/var/lib/prov-acme/state/hello.json"
+LOCK = "/var/lib/prov-acme/lock"
+#: a program that writes into a state that the authority wants the certificate replaced, and that nothing has failed
+OVER = """
+import json, sys
+with open(sys.argv[1], "r+") as file:
+    state = json.load(file)
+    state.update(window=[1, 2], next=0, error="")
+    file.seek(0)
+    json.dump(state, file)
+    file.truncate()
+"""
 PROGRAM = ("python3", "-B", "/usr/local/lib/prov-acme/acme.py")
 
 
@@ -53,9 +64,11 @@ class Issued:
         return found
 
     def now(self) -> None:
-        """Have the host believe that its authority wants the certificate replaced: its window is over (RFC 9773)."""
-        text = json.dumps({**self.state, "window": [1, 2], "next": 0, "error": ""})
-        on(self.host.name, "sh", "-c", f"echo '{text}' >{STATE}.new && mv {STATE}.new {STATE}")
+        """Have the host believe that its authority wants the certificate replaced: its window is over (RFC 9773).
+
+        Between two runs of its program, which would write over it what it has read before.
+        """
+        on(self.host.name, "flock", LOCK, "python3", "-c", OVER, STATE, timeout=180)
 
 
 def issued_on(host: lab.LabHost, folder: Path, *, seconds: int, check: str) -> Issued:
@@ -81,11 +94,9 @@ def issued_on(host: lab.LabHost, folder: Path, *, seconds: int, check: str) -> I
 
 def renewed(issued: Issued, old: int) -> int:
     """Wait until another certificate is served, and a valid one; return its serial number."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while (new := valid_serial(issued.site)) in (old, 0):
-        assert time.monotonic() < end, on(
-            issued.host.name, "journalctl", "-u", "prov-acme", "-n", "20", "--no-pager"
-        )
+        assert time.monotonic() < end, journal(issued)
         time.sleep(0.5)
     return new
 
@@ -100,8 +111,12 @@ def valid_serial(site: Site) -> int:
 
 def failed(issued: Issued) -> str:
     """Wait until a try has failed; return why."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not (error := issued.state["error"]):
-        assert time.monotonic() < end
+        assert time.monotonic() < end, journal(issued)
         time.sleep(0.5)
     return str(error)
+
+
+def journal(issued: Issued) -> str:
+    return on(issued.host.name, "journalctl", "-u", "prov-acme", "-n", "20", "--no-pager")
