@@ -8,6 +8,7 @@ from provision.steps.certificates import check_days
 from provision.steps.files import Watched
 from provision.steps.keys import kind_of_key
 from provision.steps.support.keyed import Keyed
+from provision.steps.support.unit_judging import full_name
 from provision.steps.support.x509 import faults, read
 from provision.system.front_reload import renew
 from provision.system.source import Source
@@ -69,9 +70,10 @@ class RotatedCertificate(Keyed):
 
     def _remember(self, host: "System") -> None:
         """Note that the server has read the certificate, so that the next deploy does not reload it again."""
-        known, certificate = host.ledger.unit(self.server), Watched(self.path)
+        unit, certificate = full_name(self.server), Watched(self.path)
+        known = host.ledger.unit(unit)
         inputs = {**known.get("inputs", {}), certificate.label(): certificate.fingerprint(host)}
-        host.ledger.remember_unit(self.server, inputs, renews=known.get("renews", False))
+        host.ledger.remember_unit(unit, inputs, renews=known.get("renews", False))
 
 
 rotated_certificate = step(RotatedCertificate)
