@@ -114,37 +114,6 @@ def test_kinds_of_keys_and_profiles_pass_their_judge(
     assert issued.deploy().tally(NAME)["changed"] == 0
 
 
-def test_a_challenge_that_is_blocked(issued: Issued) -> None:
-    old = issued.site.serial()
-    rule = [
-        "nft",
-        "insert",
-        "rule",
-        "inet",
-        "closed",
-        "in",
-        "tcp",
-        "dport",
-        "80",
-        "reject",
-        "with",
-        "tcp",
-        "reset",
-    ]
-    on(NAME, "nft", "add", "table", "inet", "closed")
-    on(NAME, "nft", "add chain inet closed in { type filter hook input priority -10; }")
-    on(NAME, *rule)
-    try:
-        issued.now()
-        why = failed(issued)
-        assert issued.site.serial() == old
-    finally:
-        on(NAME, "nft", "delete", "table", "inet", "closed")
-    # one name or both: pebble asks for them in any order
-    assert "could not verify" in why and "hello.test (connection)" in why and "refused" in why
-    assert renewed(issued, old) != old
-
-
 @pytest.mark.parametrize(
     ("off", "said"), [("-1d", "certificate is not yet valid"), ("+1d", "the new certificate is valid from")]
 )
