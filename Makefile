@@ -138,8 +138,7 @@ DRAWS ?= 200
 DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_databases.py tests/lab/test_packages.py
 # of these, `make test` runs a sample
 SAMPLED ?= tests/lab/test_exactness.py tests/lab/test_postgres.py tests/lab/test_servers.py tests/lab/test_traffic.py \
-	tests/lab/test_unit_kinds.py \
-	tests/unit/test_kubernetes_deploy.py
+	tests/lab/test_unit_kinds.py tests/agent/test_cases.py tests/unit/test_kubernetes_deploy.py
 PROOFS ?= tests/prove $(DRAWN) $(SAMPLED) tests/agent/test_users_races.py
 prove: $(STAMP) $(ANSIBLE)/.installed
 	$(call NEED,prove)

@@ -1,4 +1,5 @@
-"""Case files of all kinds of steps: cases/<kind>/<case>.yaml, collected automatically.
+"""Case files of all kinds of steps: cases/<kind>/<case>.yaml, collected automatically; every second one in `make test`,
+all of them in `make prove` and with WHOLE=1.
 
 A case is: what is there before, the step, what is expected of it. Each is planned, applied, applied again by
 another agent, and planned once more: the plan writes nothing and says what the deploy then does; the second
@@ -35,6 +36,7 @@ import pytest
 import yaml
 from agent_sessions import Agents, private_etc
 from case_helpers import Server, placeholders, step_classes, with_sources
+from helpers.samples import sample
 from trees import build, contents, expected, photograph
 
 from provision.controller.outcome import Outcome, StepFailed
@@ -161,7 +163,7 @@ def fill(value: Any, values: dict[str, Any]) -> Any:
     return re.sub(r"\$[A-Z]+", lambda m: str(values.get(m.group(0), m.group(0))), value)
 
 
-@pytest.mark.parametrize("path", list(case_files()))
+@pytest.mark.parametrize("path", sample(list(case_files()), 2))
 def test_case(path: Path, root: Path, agents: Agents, server: Server) -> None:
     case = Case(path, root, agents, server)
     data = case.data
