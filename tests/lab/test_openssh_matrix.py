@@ -25,7 +25,7 @@ from provision import lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
-NAME = "t-ssh"
+NAME = "t-ssh-matrix"
 OTHER_PORT, KEYS_PORT = 2222, 2223
 #: each alias with its lines in ~/.ssh/config.  {at}: the host's address.  {key}: a key that it accepts.  {ssh}: ~/.ssh.
 #: Unless a case says more: HostName, User root, UserKnownHostsFile with the host's own key
