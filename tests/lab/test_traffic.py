@@ -177,7 +177,7 @@ def test_status_and_logs_and_processes(busy: Busy) -> None:
     assert status["ok"]
     assert status["apps"]["hello"]["release"] == current()
     front = status["apps"]["hello"]["front"]
-    assert front["url"].startswith("https://hello.test/") and front["said"] == ""
+    assert (front["url"], front["said"]) == ("http://hello.test/healthz", "")
     on(NAME, "systemctl", "stop", "nginx")
     (down,) = [e for e in command(busy, "status", NAME, status=3).events if e["event"] == "status"]
     assert any("Connection refused" in problem for problem in down["apps"]["hello"]["problems"])

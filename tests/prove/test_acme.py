@@ -120,7 +120,8 @@ def test_kinds_of_keys_and_profiles_pass_their_judge(
 def test_a_clock_that_is_off_by_a_day(issued: Issued, off: str, said: str) -> None:
     """The host's own clock is this machine's: the program runs by another one."""
     on(NAME, "sh", "-c", "apt-get -qq install --no-install-recommends faketime >/dev/null 2>&1", timeout=120)
-    on(NAME, "systemctl", "stop", "prov-acme.timer")
+    # a renewal that is under way would serve another certificate
+    on(NAME, "systemctl", "stop", "prov-acme.timer", "prov-acme.service")
     old = issued.site.serial()
     on(NAME, "faketime", "-f", off, *PROGRAM, "--new-key", "hello", check=False)
     error = issued.state["error"]
@@ -299,7 +300,8 @@ def test_a_wildcard_by_route_53(issued: Issued) -> None:
         assert "Route 53: no credentials: name `access_key`" in deploy(1, found.url, {}).stdout
         judging(found, b"0")
         refused = deploy(1, found.url, found.powerless)
-        assert "Route 53: An error occurred (AccessDenied)" in refused.stdout
+        # botocore finds no code in moto's refusal; that of AWS is AccessDenied
+        assert "Route 53: An error occurred" in refused.stdout and "ListHostedZones" in refused.stdout
         judging(found, b"inf")
         run = deploy(0, found.url, found.keys)
         assert KEY not in run.stdout + run.stderr
