@@ -156,12 +156,6 @@ def offered_by(host: InventoryHost, front: str) -> tuple[str, ...]:
     return fronts.named(front, known_roles(host)["roles"]).offers
 
 
-def fronts_before(host: InventoryHost, balancer: InventoryHost) -> tuple[str, ...]:
-    """Return the roles of the fronts by which a host balances to another one. Raises ConfigErrors."""
-    found = [servers_of(balancer, name, value) for name, value in entries(balancer)]
-    return tuple(dict.fromkeys(balance.front for balance, servers in found if host in servers))
-
-
 def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
     """Return host name -> the other hosts that stand before it by their `balance`. Raises
     ConfigErrors."""

@@ -44,7 +44,6 @@ class ConvergeOptions:
     releases: Mapping[str, str] = field(default_factory=dict)
     dry_build: bool = False
     go_on: bool = False
-    drain: bool = False
 
     def assignments(
         self,
@@ -230,15 +229,8 @@ def work_of(order: ConvergeOptions, *, plan: bool, brought: str = "") -> Work:
 
         work = or_go_back(work)
     if order.undo_on_failure:
-        work = or_undo(work)
-    elif not plan:
-        work = or_tell_owed(work)
-    if order.drain and not plan:
-        # imported here: few deploys do
-        from provision.run.draining import drained
-
-        work = drained(work)
-    return work
+        return or_undo(work)
+    return work if plan else or_tell_owed(work)
 
 
 def list_only(order: ConvergeOptions) -> Exit:

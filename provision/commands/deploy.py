@@ -103,11 +103,6 @@ def watch_seconds(ctx: click.Context, param: click.Parameter, given: str) -> flo
     help="Watch new releases that long, 30s or 5m, before a host counts as done and the next wave begins.",
 )
 @click.option(
-    "--drain",
-    is_flag=True,
-    help="Have the balancers before a host leave it out while it is deployed; for waves.",
-)
-@click.option(
     "--dry-build",
     is_flag=True,
     help="Only make and check releases, and leave what is in service alone; a later deploy uses them.",
@@ -146,7 +141,6 @@ def deploy(
     batch: Sequence[str],
     max_failures: str,
     bake: float,
-    drain: bool,
     dry_build: bool,
     go_on: bool,
     wait: float,
@@ -177,7 +171,6 @@ def deploy(
             force,
             batch,
             bake,
-            drain,
             dry_build,
             go_on,
             wait,
@@ -210,12 +203,11 @@ def deploy(
         releases=releases,
         dry_build=dry_build,
         go_on=go_on,
-        drain=drain,
     )
-    if dry_build and (part != RolePart() or prune or bake or drain):
+    if dry_build and (part != RolePart() or prune or bake):
         raise UsageError(
             "--dry-build makes releases and nothing else",
-            hint="Leave out --role, --tags, --skip-tags, --start-at, --prune, --bake and --drain.",
+            hint="Leave out --role, --tags, --skip-tags, --start-at, --prune and --bake.",
         )
     if go_on and (dry_build or list_steps or create):
         raise UsageError(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from helpers import tls
-from helpers.cli import finish, prov, start
+from helpers.cli import prov
 from helpers.deployed_fronts import Front, deployed
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
@@ -302,29 +302,6 @@ def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
         time.sleep(1)
     assert len(visitors.answers) > 50
     assert set(visitors.answers) == {200}
-
-
-def test_a_host_is_out_of_its_balancer_while_it_is_deployed(balanced: Project) -> None:
-    before = on("t-lb", "cat", "/etc/nginx/sites-enabled/probe.conf")
-    marks = "/etc/apt/apt.conf.d/99-nothing"
-    for name in ("t-b1", "t-b2"):
-        # a deploy has something to do
-        on(name, "systemctl", "stop", "app-probe@*.service")
-        on(name, "touch", marks)
-    with Visitors(balancer(balanced)) as visitors:
-        running = start("deploy", "t-b1,t-b2", "--batch", "1", "--drain", cwd=balanced.folder)
-        seen = set()
-        while running.poll() is None:
-            seen.add(on("t-lb", "sh", "-c", "grep -c ' down ' /etc/nginx/sites-enabled/probe.conf || true"))
-        run = finish(running, status=0)
-    assert set(visitors.answers) == {200}
-    assert seen == {"0", "1"}, "one after the other"
-    said = [event["text"] for event in run.events if event["event"] == "note"]
-    assert said.count("is out of t-lb during its deploy") == 2
-    assert on("t-lb", "cat", "/etc/nginx/sites-enabled/probe.conf") == before
-    alone = prov("deploy", "t-b1,t-b2", "--drain", cwd=balanced.folder, status=0)
-    assert any("no other host would be left" in e["text"] for e in alone.events if e["event"] == "note")
-    assert on("t-lb", "cat", "/etc/nginx/sites-enabled/probe.conf") == before
 
 
 def test_hosts_are_judged_by_the_authority_of_the_users_own_certificate(balanced: Project) -> None:

@@ -73,7 +73,6 @@ ALLOWED = {
     "system/planned/picture.py": SHOWN,
     "system/planned/programs.py": SHOWN,
     "steps/support/held_ports.py": KERNEL,
-    "steps/balancer_members.py": KERNEL,
     "steps/support/fstab.py": "follows links to what the kernel calls a mount, and opens nothing",
     "steps/support/kernel_states.py": KERNEL,
     "steps/support/mounted.py": "follows links to what the kernel calls a mount; opens files of the kernel's alone",
