@@ -1,10 +1,10 @@
 """Releases that are built ahead, by `prov deploy --dry-build`. Shipped to hosts (Python 3.8, standard library)."""
 
-import os
 from typing import TYPE_CHECKING
 
-from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.base import Change, Diff, step, wanted
 from provision.steps.releases import BUILT, is_built
+from provision.steps.support.named_releases import NamedRelease
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import read_book
 
@@ -16,27 +16,17 @@ LIVE = "live"
 
 
 @wanted()
-class BuiltRelease(Step):
+class BuiltRelease(NamedRelease):
     """A release that is complete and checked, marked as one that has not been in service until it is.
 
     home: such as /srv/shop.  name: of the release. In the outcome's stdout is LIVE if it is in service.
     """
 
-    home: str
-    name: str
-
     def label(self) -> str:
         return "built release %s in %s" % (self.name, self.home)
 
-    def validate(self) -> None:
-        check_path(self.home, "home")
-        check_text(self.name, "name")
-        if "/" in self.name:
-            raise ValueError("name must be that of a release, not %r" % self.name)
-
     def check(self, host: "System") -> Diff:
-        current = host.files.stat("%s/current" % self.home)
-        if current is not None and os.path.basename(current.target) == self.name:
+        if self.in_service(host):
             self.scratch["stdout"] = LIVE
             return Diff.none("is in service")
         if self._was_served(host):

@@ -4,7 +4,8 @@ import os
 import re
 from typing import TYPE_CHECKING, List, Sequence
 
-from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.base import Change, Diff, step, wanted
+from provision.steps.support.named_releases import NamedRelease
 from provision.steps.support.unit_judging import UNIT_FOLDER
 from provision.steps.unit_files import NoUnit
 from provision.system.memory.former_states import FormerStates
@@ -16,33 +17,23 @@ if TYPE_CHECKING:
 
 
 @wanted()
-class FailedRelease(Step):
+class FailedRelease(NamedRelease):
     """Remove a release that this run has made and that did not come into service, as one to go back to it is not.
 
     home: such as /srv/shop.  name: of the release. It stays if the link `current` leads to it, if an instance of it
     runs, or if it is older than this run. So do files that others put into it. Its instances' units go as well.
     """
 
-    home: str
-    name: str
-
     DEADLINE = 300.0
 
     def label(self) -> str:
         return "failed release %s in %s" % (self.name, self.home)
 
-    def validate(self) -> None:
-        check_path(self.home, "home")
-        check_text(self.name, "name")
-        if "/" in self.name:
-            raise ValueError("name must be that of a release, not %r" % self.name)
-
     def check(self, host: "System") -> Diff:
         path = "%s/releases/%s" % (self.home, self.name)
-        current = host.files.stat("%s/current" % self.home)
         if host.files.stat(path) is None or not self._is_new(host, path):
             return Diff.none("this run has made no such release")
-        if current is not None and os.path.basename(current.target) == self.name:
+        if self.in_service(host):
             return Diff.none("is in service")
         links = self._links(host)
         if links and self._runs(host, [os.path.basename(link) for link in links]):

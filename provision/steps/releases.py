@@ -135,8 +135,9 @@ class OldReleases(Step):
         served = host.files.stat("%s/current" % self.home)
         inside = {self.current, *([os.path.basename(served.target)] if served is not None else [])}
         staying = self._with_targets(host, releases, inside)
-        built = [name for name in newest_first(host, self.home, set()) if is_built(host, self.home, name)]
-        others = [name for name in newest_first(host, self.home, staying) if name not in built]
+        every = newest_first(host, self.home)
+        built = [name for name in every if is_built(host, self.home, name)]
+        others = [name for name in every if name not in staying and name not in built]
         old = others[max(0, self.keep - 1) :] + [name for name in built[1:] if name not in staying]
         used = set()
         for name in [*staying, *(n for n in (*others, *built) if n not in old)]:
@@ -219,7 +220,7 @@ class ReleasesBefore(Step):
         return found
 
     def _wanted(self, host: "System") -> Dict[str, str]:
-        names = newest_first(host, self.home, {self.current})
+        names = [name for name in newest_first(host, self.home) if name != self.current]
         return {str(n): "../releases/%s" % name for n, name in enumerate(names[: self.count], 1)}
 
 
@@ -229,9 +230,9 @@ def made(host: "System", home: str, folder: str) -> List[str]:
     return [name for name in host.files.list(whole) if "path %s/%s" % (whole, name) in ours]
 
 
-def newest_first(host: "System", home: str, besides: "Set[str]") -> List[str]:
-    """Return the releases that prov made, except these. Unfinished ones, without an environment, come last."""
-    names = [name for name in made(host, home, "releases") if name not in besides]
+def newest_first(host: "System", home: str) -> List[str]:
+    """Return the releases that prov made. Unfinished ones, without an environment, come last."""
+    names = made(host, home, "releases")
     return sorted(names, key=lambda name: -host.files.made("%s/releases/%s/.venv" % (home, name)))
 
 

@@ -60,9 +60,6 @@ class RotatedCertificate(Keyed):
         renew(host.units, self.server, planned=False)
         self._remember(host)
 
-    def fingerprint(self, host: "System") -> str:
-        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
-
     def _signed(self, host: "System", key: str) -> "Content":
         if self.issuer is None:
             return self.made(host, {}, "-x509", "-days", str(self.days), key=key)

@@ -202,7 +202,9 @@ ELSEWHERE = {
         "ChangesAllowed", "History", "FreeOfLocks", "OperatorLock", "Prune", "Resumed", "Undo",
     ],
     "their folder is root's alone to change": ["ContainerImage", "Maintenance", "OldImages", "Switches"],
-    "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed", "LoadedTable", "RepositoryGone"],
+    "they are not steps, but what steps are made of": [
+        "Step", "Execution", "Keyed", "LoadedTable", "NamedRelease", "RepositoryGone",
+    ],
 }  # fmt: skip
 
 
