@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -13,13 +14,13 @@ from provision.oci import layer_writer
 from provision.oci.app_image import Recipe, source_files
 from provision.oci.image_builder import (
     blob_name,
+    cache_scratch,
     document,
     documents,
     hashed,
     index_of,
     layers_of,
     recipe_of,
-    scratch,
 )
 from provision.oci.image_packages import find_uv
 from provision.oci.layout_reader import Descriptor, opened
@@ -27,7 +28,6 @@ from provision.serving.instances import Program
 from provision.steps.containers import full
 from provision.steps.tree import Entry
 from provision.system.source import Source
-from provision.user_cache import cache_folder
 from provision.values import dataclass
 
 #: by what they are made of: a run asks for an image several times
@@ -58,9 +58,7 @@ def host_image(host: InventoryHost, release: Release, program: Program, launcher
 
 def image_of(recipe: Recipe) -> HostImage:
     """Return the image of a recipe. Of its layers, only the packages stay on this machine."""
-    folder = cache_folder("images")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with scratch(folder / "layout") as work:
+    with cache_scratch() as work:
         packages, source = layers_of(recipe, work, find_uv(), lambda text: None)
     config, manifest = documents(recipe, [packages, source])
     id = hashed(config).partition(":")[2]
@@ -74,13 +72,13 @@ def image_of(recipe: Recipe) -> HostImage:
             blob(each.digest, each.size, partial(in_layout, base, each))
             for each in recipe.base.manifest.layers
         ),
-        blob(packages.digest, packages.size, partial(in_file, packages.path)),
+        blob(packages.digest, packages.size, packages.open),
         blob(source.digest, source.size, partial(written_again, recipe)),
     ]
     return HostImage(id, name, tuple({each[0]: each for each in found}.values()))
 
 
-def blob(digest: str, size: int, opens: partial[IO[bytes]]) -> Entry:
+def blob(digest: str, size: int, opens: Callable[[], IO[bytes]]) -> Entry:
     """Return a layer. opens: its contents, which the host compares with the digest."""
     source = Source(digest.partition(":")[2], size)
     source.open = lambda request: opens()
@@ -90,11 +88,6 @@ def blob(digest: str, size: int, opens: partial[IO[bytes]]) -> Entry:
 def entry(path: str, source: Source) -> Entry:
     """Return a file of the layout."""
     return path, 0o644, source, ""
-
-
-def in_file(path: Path) -> IO[bytes]:
-    """Open a layer that is a file of this machine."""
-    return path.open("rb")
 
 
 def in_layout(path: Path, layer: Descriptor) -> IO[bytes]:
@@ -109,4 +102,4 @@ def in_layout(path: Path, layer: Descriptor) -> IO[bytes]:
 def written_again(recipe: Recipe) -> IO[bytes]:
     """Open the layer of the source, which is the same each time."""
     with tempfile.TemporaryDirectory() as folder:
-        return layer_writer.written(Path(folder) / "source.tar", source_files(recipe)).path.open("rb")
+        return layer_writer.written(Path(folder) / "source.tar", source_files(recipe)).open()

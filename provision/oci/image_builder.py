@@ -285,6 +285,15 @@ def scratch(output: Path) -> Iterator[Path]:
         raise ProvError(f"{error.filename or output} can't be written: {why}", where=str(output)) from None
 
 
+@contextlib.contextmanager
+def cache_scratch() -> Iterator[Path]:
+    """Yield a folder beside the cached packages, which is removed at the end. Raises ProvError."""
+    folder = cache_folder("images")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with scratch(folder / "layers") as work:
+        yield work
+
+
 def described_image(layout: Layout) -> list[dict[str, Any]]:
     """Return what `prov image show` says of the images in a layout. Raises ProvError, also for damaged layers."""
     found = []

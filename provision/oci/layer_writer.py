@@ -36,6 +36,10 @@ class Layer:
     digest: str
     size: int
 
+    def open(self) -> IO[bytes]:
+        """Open the file. Raises OSError."""
+        return self.path.open("rb")
+
 
 def text_file(text: str, *, executable: bool = False) -> LayerFile:
     """Return a file with this text."""
