@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +17,7 @@ from provision.report.formats import Format
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.roles.role_host import Host
+    from provision.run.work import Work
 
 
 @click.command(epilog="Example:  prov cp -r web1:/var/log/nginx ./logs")
@@ -55,8 +56,15 @@ def cp(
     scope = Scope(order.target, inventory, limit, forks)
     hosts = select(scope)
     there = places(order, hosts, app, code=code)
-    copy = up if order.up else down
-    return copy(order, scope, out, hosts, there, recursive=recursive)
+    if order.up:
+        from provision.cli.changes import change_shown
+
+        return change_shown(scope, out, hosts, sending(order, there, recursive=recursive))
+    from provision.cli.questions import ask
+    from provision.report.copies_report import CopiesShown
+
+    work = receiving(order, there, recursive=recursive)
+    return ask(scope, out, work, lambda hosts: CopiesShown(), plan=True, hosts=hosts)
 
 
 def places(order: CopyOrder, hosts: Sequence[InventoryHost], app: str, *, code: bool) -> dict[str, list[str]]:
@@ -74,43 +82,24 @@ def places(order: CopyOrder, hosts: Sequence[InventoryHost], app: str, *, code: 
     }
 
 
-def up(
-    order: CopyOrder,
-    scope: Scope,
-    out: Format,
-    hosts: Sequence[InventoryHost],
-    there: dict[str, list[str]],
-    *,
-    recursive: bool,
-) -> int:
-    """Copy to hosts; return the exit status. Raises UsageError."""
+def sending(order: CopyOrder, there: Mapping[str, Sequence[str]], *, recursive: bool) -> Work:
+    """Return the work that copies to a host. there: paths by host. Raises UsageError."""
     folders = [path for path in order.here if path.is_dir()]
     if folders and not recursive:
         raise UsageError(f"{folders[0]} is a folder", hint="Folders are copied with -r.")
-    from provision.cli.changes import change_shown
     from provision.run.copying import send
 
     def work(host: Host) -> None:
         send(host, order.here, there[host.name][0])
 
-    return change_shown(scope, out, hosts, work)
+    return work
 
 
-def down(
-    order: CopyOrder,
-    scope: Scope,
-    out: Format,
-    hosts: Sequence[InventoryHost],
-    there: dict[str, list[str]],
-    *,
-    recursive: bool,
-) -> int:
-    """Copy from hosts; return the exit status. Raises UsageError."""
+def receiving(order: CopyOrder, there: Mapping[str, Sequence[str]], *, recursive: bool) -> Work:
+    """Return the work that copies from a host. there: paths by host. Raises UsageError."""
     for found in there.values():
         check_named(found)
-    into = check_received(order, len(hosts))
-    from provision.cli.questions import ask
-    from provision.report.copies_report import CopiesShown
+    into = check_received(order, len(there))
     from provision.run.copying import receive
 
     (to,) = order.here
@@ -119,9 +108,9 @@ def down(
 
     def work(host: Host) -> None:
         place = to
-        if len(hosts) > 1:
+        if len(there) > 1:
             place = to / host.name
             place.mkdir(exist_ok=True)
         receive(host, there[host.name], place, folders=recursive, into=into, umask=umask)
 
-    return ask(scope, out, work, lambda hosts: CopiesShown(), plan=True, hosts=hosts)
+    return work
