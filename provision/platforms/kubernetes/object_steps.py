@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from provision.errors import ProvError
-from provision.platforms.kubernetes.cluster_calls import MANAGER, ClusterCalls
+from provision.platforms.kubernetes.cluster_calls import MANAGER, ClusterCalls, Object
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
 from provision.platforms.kubernetes.rollouts import PERIOD, unfinished, wait
 from provision.platforms.platform_run import Note
 from provision.secrets import MASK
 from provision.steps.base import Change, Diff
 
-Object = dict[str, Any]
 #: label with the target that an object belongs to
 OWNED = "app.kubernetes.io/instance"
 #: what the server notes of an object

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from provision.errors import ProvError, UnreachableError
-from provision.platforms.kubernetes.cluster_calls import ClusterCalls
+from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.platform_run import Note
 
-Object = dict[str, Any]
 #: seconds between looks
 PERIOD = 1.0
 #: reasons of waiting containers that do not pass
@@ -87,10 +85,7 @@ def reason(calls: ClusterCalls, live: Object) -> tuple[str, bool]:
         said = condition.get("message") or condition.get("reason", "")
         if kind == "ReplicaFailure" and holds == "True":
             return said, "quota" in said or "forbidden" in said
-        if kind == "Progressing" and holds == "False":
-            found, _ = of_pods(calls, live)
-            return found or said, True
-        if kind == "Failed" and holds == "True":
+        if (kind, holds) in (("Progressing", "False"), ("Failed", "True")):
             found, _ = of_pods(calls, live)
             return found or said, True
     return of_pods(calls, live)
