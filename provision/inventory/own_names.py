@@ -20,6 +20,11 @@ HINT = (
 )
 
 
+def prefixes(prefix: str) -> tuple[str, ...]:
+    """Return what names of prov's own variables begin with in a project, the weaker first. prefix: the project's."""
+    return (prefix,) if prefix else ("", PREFIX)
+
+
 def checked_prefix(value: Any, where: str) -> str:
     """Return a project's prefix. Raises ConfigError. where: the file, and the setting in it."""
     if isinstance(value, str) and re.fullmatch(r"((?!ansible_)[A-Za-z][A-Za-z0-9_]*_)?", value):

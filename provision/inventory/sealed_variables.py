@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from provision.inventory.located import Located
-from provision.inventory.own_names import PREFIX
+from provision.inventory.own_names import prefixes
 
 
 class SealedVariables:
@@ -54,7 +54,7 @@ def with_parts(final: dict[str, Located], prefix: str) -> dict[str, Located]:
 
     An `apps` that is not written as a mapping, such as a template, stays as it is.
     """
-    for before in (prefix,) if prefix else ("", PREFIX):
+    for before in prefixes(prefix):
         apps = f"{before}apps"
         for name in (before + part for part in PARTS_OF_APPS):
             whole = final.get(apps)

@@ -15,7 +15,7 @@ from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.connection_settings import NAMES
-from provision.inventory.own_names import PREFIX
+from provision.inventory.own_names import prefixes
 from provision.inventory.platform_names import PLATFORM, platform_names
 from provision.inventory.sealed_variables import PARTS_OF_APPS
 from provision.names import is_misspelt
@@ -32,8 +32,7 @@ class VariableNames:
     def __init__(self, folders: Sequence[Path], prefix: str) -> None:
         self._folders = folders
         own = (*OF_HOSTS, *platform_names(), *names(folders))
-        spellings = (prefix,) if prefix else ("", PREFIX)
-        self._read = frozenset((*(before + name for before in spellings for name in own), *NAMES))
+        self._read = frozenset((*(before + name for before in prefixes(prefix) for name in own), *NAMES))
         # hosts have the same names again and again
         self._meant = functools.cache(self._nearest)
 
