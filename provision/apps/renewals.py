@@ -49,6 +49,11 @@ def issuer_of(app: App, *, public: bool) -> Issuer:
     return "acme" if isinstance(app.tls, Acme) else app.tls
 
 
+def issuer_on(app: App, host: InventoryHost, balancers: Sequence[InventoryHost]) -> Issuer:
+    """Return where the certificate that a host has for an application is from. balancers: in front of the host."""
+    return issuer_of(app, public=is_public(app, host, balancers))
+
+
 def acme_state(app: App) -> str:
     """Return the path of what the host remembers of an application's certificate of an ACME authority."""
     return f"{RENEWED}/state/{app.name}.json"

@@ -79,7 +79,7 @@ def certificate_issuers(
 
     One for applications that share their names.  name: only this application's.
     """
-    from provision.apps.renewals import is_public, issuer_of
+    from provision.apps.renewals import issuer_on
 
     found: dict[str, list[tuple[Application, Issuer]]] = {}
     for host, served in served_of(hosts).items():
@@ -89,10 +89,7 @@ def certificate_issuers(
             if app.tls != "none" and name in ("", app.name):
                 by_names.setdefault(frozenset(app.domains), app)
         inventory = next(each for each in hosts if each.name == host)
-        found[host] = [
-            (app, issuer_of(app, public=is_public(app, inventory, served.balancers)))
-            for app in by_names.values()
-        ]
+        found[host] = [(app, issuer_on(app, inventory, served.balancers)) for app in by_names.values()]
     if not any(found.values()):
         names = ", ".join(host.name for host in hosts)
         wanted = (

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.apps.authority import Authority
-from provision.apps.renewals import is_public
+from provision.apps.renewals import issuer_on
 from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
-from provision.apps.tls_settings import Acme, OwnCertificate
+from provision.apps.tls_settings import OwnCertificate
 from provision.steps import files, passwords
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
     found = [
         files.watched(c, host.certificate)
         for host in hosts
-        if host.tls
-        and not (isinstance(host.first.tls, Acme) and is_public(host.first, c.inventory, c.balancers))
+        if host.tls and issuer_on(host.first, c.inventory, c.balancers) != "acme"
     ]
     sites = [site for host in hosts for site in host.sites]
     for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):

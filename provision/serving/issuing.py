@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from provision.apps.renewals import PROGRAM, acme_state, is_public
+from provision.apps.renewals import PROGRAM, acme_state, issuer_on
 from provision.apps.tls import certificate_path, key_path
 from provision.apps.tls_settings import Acme
 from provision.steps import acme
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def issued_later(c: Host, hosts: Sequence[VirtualHost], kind: str) -> None:
     """After all roles, have the host get the certificates that it still lacks. kind: of their keys, ecdsa or rsa."""
     for host in hosts:
-        if isinstance(host.first.tls, Acme) and is_public(host.first, c.inventory, c.balancers):
+        if issuer_on(host.first, c.inventory, c.balancers) == "acme":
             c.later(partial(issued, c, host, kind))
 
 

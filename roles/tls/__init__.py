@@ -11,7 +11,7 @@ from pydantic import Field
 
 from provision.apps.app_model import App
 from provision.apps.authority import Authority
-from provision.apps.renewals import Issuer, is_public, issuer_of
+from provision.apps.renewals import issuer_of, issuer_on
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate, Route53
 from provision.declared.fronts import named
@@ -91,7 +91,7 @@ class Tls(Params):
 def install(c: Host, p: Tls) -> None:
     """Issue a certificate for every application that this host serves or balances, and that wants one."""
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
-    issuers = {name: issuer(c, app) for name, app in served.items()}
+    issuers = {name: issuer_on(app, c.inventory, c.balancers) for name, app in served.items()}
     by_acme = [(app, front) for app, front in certified(c) if issuers[app.name] == "acme"]
     renewals.renewed(c, by_acme, p.acme, p.check, p.key_type)
     own_certificates(c, list(served.values()))
@@ -122,11 +122,6 @@ def install(c: Host, p: Tls) -> None:
 def by_private_ca(app: App) -> bool:
     """Return whether hosts behind a balancer have certificates of the private CA."""
     return issuer_of(app, public=False) == "private-ca"
-
-
-def issuer(c: Host, app: App) -> Issuer:
-    """Return where the certificate that a host has for an application is from."""
-    return issuer_of(app, public=is_public(app, c.inventory, c.balancers))
 
 
 def certified(c: Host) -> list[tuple[App, str]]:

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from functools import partial
 
 from provision.apps.app_model import App
-from provision.apps.renewals import PROGRAM, acme_state
+from provision.apps.renewals import PROGRAM, acme_state, issuer_on
 from provision.apps.tls import certificate_path, key_path
 from provision.apps.tls_settings import Acme
 from provision.role import Host
 from provision.steps import acme, rotated_certificates, served
 from provision.system.source import Source
-from roles.tls import Tls, between, certified, issuer, renewals
+from roles.tls import Tls, between, certified, renewals
 
 
 def replaced(c: Host, wanted: Collection[str], *, revoke: str = "") -> None:
@@ -24,7 +24,7 @@ def replaced(c: Host, wanted: Collection[str], *, revoke: str = "") -> None:
     for app, front in certified(c):
         if app.name not in wanted:
             continue
-        found = issuer(c, app)
+        found = issuer_on(app, c.inventory, c.balancers)
         if found == "acme":
             from_authority(c, app, revoke)
         else:
