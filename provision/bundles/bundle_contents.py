@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provision import __version__
+from provision.apps.application import Application
 from provision.apps.tls_settings import Acme, OwnCertificate
 from provision.bundles.bundle_file import PackedFiles
 from provision.bundles.carried_libraries import carries, library_files
@@ -148,18 +149,9 @@ def bundle_of(
         key_as_secret(found, path, file, str(host.origin(*path)))
     packed = PackedFiles()
     packed.add("run.py", RUN.encode())
-    commits = {}
+    commits = {app.name: app.commit for app in served.apps}
     for app in served.apps:
-        commits[app.name] = app.commit
-        for entry in app.release.entries:
-            inside, mode, source, target = entry
-            name = f"sources/{app.name}/{inside}"
-            if source is None:
-                packed.link(name, target)
-            else:
-                assert source.open is not None
-                with source.open(b"") as f:
-                    packed.add(name, f, executable=bool(mode & 0o100))
+        add_source(packed, app)
     for place, file in local.files.items():
         packed.add(place, file)
     packed.add("project/.keep", b"")
@@ -189,6 +181,18 @@ def bundle_of(
     }
     notes = [f"{name}: {why}" for name, why in found.unreadable.items()]
     return Bundle(about, packed.packed(), {} if sealed else found.secrets, notes)
+
+
+def add_source(packed: PackedFiles, app: Application) -> None:
+    """Add the source of an application, as a release has it."""
+    for inside, mode, source, target in app.release.entries:
+        name = f"sources/{app.name}/{inside}"
+        if source is None:
+            packed.link(name, target)
+            continue
+        assert source.open is not None
+        with source.open(b"") as f:
+            packed.add(name, f, executable=bool(mode & 0o100))
 
 
 def key_as_secret(found: CarriedVariables, path: YamlPath, file: Path, at: str) -> None:
