@@ -12,11 +12,10 @@ from typing import Any, cast
 
 import pytest
 from cli_project import command_line
-from inventories import project
-from test_image import BASE, LIBC, base_image, install
+from imaged_apps import BASE, LIBC, base_image, imaged_project
 
 from provision.inventory import load
-from provision.oci import host_image, image_packages
+from provision.oci import host_image
 from provision.oci.host_image import HostImage
 from provision.roles.project import resolve
 from provision.run.step_list import Recording, StepCollector, TaskSteps
@@ -25,37 +24,23 @@ from provision.steps import application_commands, containers
 
 Prov = Callable[..., tuple[object, str, str]]
 CANARY = "canary-41c0de"
-INVENTORY = f"""
-    web:
-      vars:
-        roles: [app, nginx]
-        apps:
-          shop:
-            source: ../shop
-            target: shop:app
-            domains: [shop.test]
-            server: container
-            environment: {{MODE: plain}}
-            secrets: {{SECRET_KEY: {CANARY}}}
-            writable: [cache]
-            files: {{conf/shop.ini: ../shop.ini.j2}}
-            processes: {{worker: celery -A shop worker}}
-            jobs: {{clean: {{command: python clean.py, schedule: daily}}}}
-            image: ../base.tar
-      hosts:
-        web1: {{ansible_host: 192.0.2.1}}
-    """
+SETTINGS = f"""
+server: container
+environment: {{MODE: plain}}
+secrets: {{SECRET_KEY: {CANARY}}}
+writable: [cache]
+files: {{conf/shop.ini: ../shop.ini.j2}}
+processes: {{worker: celery -A shop worker}}
+jobs: {{clean: {{command: python clean.py, schedule: daily}}}}
+image: ../base.tar
+"""
 
 
 @pytest.fixture
 def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
     """Runs the command line in a project whose application is served from its image."""
-    source = {"shop/shop.py": "app = print\n", "shop/requirements.txt": "", "shop.ini.j2": ""}
-    monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": INVENTORY, **source}))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_packages, "install", install)
+    imaged_project(tmp_path, monkeypatch, SETTINGS, {"shop.ini.j2": ""})
     monkeypatch.setattr(host_image, "_made", {})
-    Path("base.tar").write_bytes(base_image(BASE))
     return command_line(monkeypatch, capsys)
 
 

@@ -13,28 +13,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cli_project import command_line
-from inventories import project
-from test_image import BASE, base_image, install
-
-from provision.oci import image_packages
+from imaged_apps import imaged_project
 
 Prov = Callable[..., tuple[object, str, str]]
 PASSWORD = "canary-90ab-pass"
-INVENTORY = """
-    web:
-      vars:
-        roles: [app, nginx]
-        apps:
-          shop:
-            source: ../shop
-            target: shop:app
-            domains: [shop.test]
-            image:
-              base: ../base.tar
-              registry: {{repository: "{place}/team/shop", user: robot, password: {password}, tls: false}}
-      hosts:
-        web1: {{ansible_host: 192.0.2.1}}
-    """
+SETTINGS = """
+image:
+  base: ../base.tar
+  registry: {{repository: "{place}/team/shop", user: robot, password: {password}, tls: false}}
+"""
 
 
 class Store(ThreadingHTTPServer):
@@ -132,12 +119,8 @@ def prov(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Prov:
     """Runs the command line in a project whose application has a registry."""
-    text = INVENTORY.format(place=store.place, password=PASSWORD)
-    source = {"shop/shop.py": "app = print\n", "shop/requirements.txt": ""}
-    monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": text, **source}))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_packages, "install", install)
-    Path("base.tar").write_bytes(base_image(BASE))
+    settings = SETTINGS.format(place=store.place, password=PASSWORD)
+    imaged_project(tmp_path, monkeypatch, settings, {})
     return command_line(monkeypatch, capsys)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import subprocess
-import tarfile
 from pathlib import Path
 
+from helpers.archives import archive
 from helpers.cli import PROV
 from helpers.hosts import on
 
@@ -66,10 +65,4 @@ def oci_archive(layer: bytes) -> bytes:
     manifest = {"schemaVersion": 2, "config": settings, "layers": [about]}
     found = blob(json.dumps(manifest).encode(), "manifest.v1+json")
     files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [found]}).encode()
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return out.getvalue()
+    return archive(files)
