@@ -227,7 +227,7 @@ class Release:
 
     @property
     def credentials(self) -> dict[str, Secret]:
-        """Return the secrets that its processes get as credentials of systemd, by their names."""
+        """Return the secrets that systemd hands to its processes as credentials, by name."""
         return self.app.secrets if self.app.secrets_as == "credentials" else {}
 
     @property

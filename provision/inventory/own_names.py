@@ -21,7 +21,7 @@ HINT = (
 
 
 def prefixes(prefix: str) -> tuple[str, ...]:
-    """Return what names of prov's own variables begin with in a project, the weaker first. prefix: the project's."""
+    """Return the prefixes of prov's own variables in a project; the last one wins. prefix: the project's."""
     return (prefix,) if prefix else ("", PREFIX)
 
 

@@ -210,7 +210,7 @@ def environment_file(c: Host, release: Release) -> Outcome:
 
 
 def credential_paths(release: Release) -> dict[str, str]:
-    """Return the files of which systemd makes the credentials of an application's processes, by their names."""
+    """Return the files that systemd hands to an application's processes as credentials, by name."""
     return {name: f"{release.credentials_folder}/{name}" for name in sorted(release.credentials)}
 
 

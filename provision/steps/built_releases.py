@@ -17,10 +17,8 @@ LIVE = "live"
 
 @wanted()
 class BuiltRelease(NamedRelease):
-    """A release that is complete and checked, marked as one that has not been in service until it is.
-
-    home: such as /srv/shop.  name: of the release. In the outcome's stdout is LIVE if it is in service.
-    """
+    """A release that is complete and checked, marked as one that has not been in service until it is. In the outcome's
+    stdout is LIVE if it is in service."""
 
     def label(self) -> str:
         return "built release %s in %s" % (self.name, self.home)

@@ -121,8 +121,8 @@ class SelfSigned(Keyed):
 
         certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
 
-    days: lifetime of a new one.  renew: replace the certificate when less than this fraction of its lifetime, or
-    of those days, is left.
+    days: lifetime of a new one.  renew: replace the certificate when less than this fraction is left of its lifetime,
+    or of `days` if that is longer.
     kind: ecdsa or rsa: a key of another kind is replaced with its certificate. Default: any key will do.
     A certificate of another issuer is replaced.
     """

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class FailedRelease(NamedRelease):
     """Remove a release that this run has made and that did not come into service, as one to go back to it is not.
 
-    home: such as /srv/shop.  name: of the release. It stays if the link `current` leads to it, if an instance of it
-    runs, or if it is older than this run. So do files that others put into it. Its instances' units go as well.
+    It stays if the link `current` leads to it, if an instance of it runs, or if it is older than this run. So do
+    files that others put into it. Its instances' units go as well.
     """
 
     DEADLINE = 300.0

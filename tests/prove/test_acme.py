@@ -279,7 +279,7 @@ def amazon(host: lab.LabHost) -> Iterator[Amazon]:
 
 
 def judging(at: Amazon, after: bytes) -> None:
-    """Have moto judge what users may, after so many requests."""
+    """Have moto check permissions from the request of that number on."""
     # as a form, it would read nothing
     plain = {"Content-Type": "text/plain"}
     urllib.request.urlopen(urllib.request.Request(f"{at.url}/moto-api/reset-auth", after, plain)).close()

@@ -28,7 +28,7 @@ web:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with three hosts, the second of which fails until the file `mended` is there; the current folder."""
+    """The current folder: a project with three hosts. The second one fails until the file `mended` exists."""
     folder = tmp_path / "project"
     for name in ("web1", "web2", "web3"):
         (folder / name).mkdir(parents=True)

@@ -34,7 +34,7 @@ class Keyed(Step):
     """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256)
     if the file is missing, incomplete or a link. For another kind of key, or to let others read it, put
     keys.private_key before this step.
-    names: DNS names, the first of which may begin with "*."; the first is also the common name.
+    names: DNS names; the first may begin with "*.", and is also the common name.
     Needs openssl on the host.
     """
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @wanted()
 class NamedRelease(Step):
-    """A release. home: such as /srv/shop.  name: of the release."""
+    """home: such as /srv/shop.  name: of the release."""
 
     home: str
     name: str

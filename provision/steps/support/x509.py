@@ -114,7 +114,7 @@ def lifetime(values: Dict[str, str]) -> Tuple[float, float]:
 def faults(values: Dict[str, str], names: Sequence[str], renew: float, days: int = 0) -> List[Change]:
     """Return what is wrong with a certificate that should be for a key and these names.
 
-    renew: the part of its lifetime that must be left, or of so many days if that is more.
+    renew: the fraction that must be left of its lifetime, or of `days` if that is longer.
     """
     if not values:
         return [Change("certificate", "damaged", ", ".join(names))]
