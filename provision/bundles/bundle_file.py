@@ -7,12 +7,12 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from provision.apps.authority_files import write_whole
 from provision.bundles import host_program
 from provision.bundles.host_program import ABOUT, END
 
@@ -61,12 +61,6 @@ def write_bundle(path: Path, about: Mapping[str, Any], data: bytes) -> str:
     program = Path(host_program.__file__).read_bytes()
     text = program + ABOUT + json.dumps(about, sort_keys=True).encode() + b"\n" + b"\n".join(lines)
     whole = text + END + hashlib.sha256(text).hexdigest().encode() + b"\n"
-    begun = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        begun.write_bytes(whole)
-        # what runs as root is for its owner alone to change
-        begun.chmod(0o700)
-        begun.replace(path)
-    finally:
-        begun.unlink(missing_ok=True)
+    # what runs as root is for its owner alone to change
+    write_whole(path, whole, 0o700)
     return hashlib.sha256(whole).hexdigest()

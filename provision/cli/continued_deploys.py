@@ -50,9 +50,14 @@ def left_of(
                 ]
             ),
         )
-    left = [each for each in assignments if each.host.name not in done]
     # what they use hands over passwords, and has nothing to change
-    used = {binding.provider.name for each in left for app in each.served.apps for binding in app.bindings}
+    used = {
+        binding.provider.name
+        for each in assignments
+        if each.host.name not in done
+        for app in each.served.apps
+        for binding in app.bindings
+    }
     left = [each for each in assignments if each.host.name not in done or each.host.name in used]
     where = short([each.host.name for each in left], "host")
     out.show(

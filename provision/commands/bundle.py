@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,12 +95,10 @@ def bundle(
 
 def write_secrets(path: Path, secrets: Mapping[str, Callable[[], Any]]) -> None:
     """Write secrets into a new file of mode 0600, in place of an old one. Raises OSError, ConfigError."""
+    from provision.apps.authority_files import write_whole
+
     opened = {name: open_() for name, open_ in sorted(secrets.items())}
-    begun = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as f:
-        json.dump(opened, f, indent=1)
-    begun.replace(path)
+    write_whole(path, json.dumps(opened, indent=1).encode(), 0o600)
 
 
 def sealing(recipients: Sequence[str]) -> Callable[[bytes], bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from provision.apps.authority_files import write_whole
 from provision.errors import ProvError
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
 
@@ -59,7 +60,8 @@ def write_files(folder: Path, target: str, objects: Sequence[ClusterObject]) -> 
                     "exists, and prov did not write it for this target", where=str(path), hint=hint
                 )
         for path, each in wanted.items():
-            replace(path, mark + yaml_of(each.document), 0o600 if each.is_secret else 0o644)
+            text = mark + yaml_of(each.document)
+            write_whole(path, text.encode(), 0o600 if each.is_secret else 0o644)
         gone = [
             path for path in sorted(folder.glob("*.yaml")) if path not in wanted and is_marked(path, mark)
         ]
@@ -75,15 +77,6 @@ def is_marked(path: Path, mark: str) -> bool:
     """Return whether prov has written a file for this target."""
     with path.open(encoding="utf-8", errors="replace") as f:
         return f.readline() == mark
-
-
-def replace(path: Path, text: str, mode: int) -> None:
-    """Write a file whole; its mode holds from the first byte."""
-    partial = path.with_name(f".{path.name}.new")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as f:
-        f.write(text)
-    partial.replace(path)
 
 
 def documents(objects: Iterable[ClusterObject]) -> str:
