@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import io
 import pkgutil
 import sqlite3
 import subprocess
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from helpers import archives
 from racing import CANARY, USER
 
 import provision.steps
@@ -64,15 +63,10 @@ def unpack(way: str, own: Path) -> list[Step]:
 
 def archive(folder: Path, members: dict[str, bytes]) -> tuple[str, str]:
     """A tar archive with these members: its path and hash."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    packed = archives.archive(members)
+    digest = hashlib.sha256(packed).hexdigest()
     at = folder / f"{digest[:12]}.tar"
-    at.write_bytes(packed.getvalue())
+    at.write_bytes(packed)
     return str(at), digest
 
 
