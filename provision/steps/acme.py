@@ -26,11 +26,13 @@ class TemporaryCertificate(Keyed):
 
     kind: str = ""
 
+    WHAT = "temporary certificate"
+
     def label(self) -> str:
         return "temporary certificate %s" % self.path
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "temporary certificate")
+        found = self.missing(host)
         if found:
             return Diff(found)
         return Diff.none(
@@ -72,14 +74,13 @@ class AcmeCertificate(Keyed):
             check_text(word, "server, name or argv")
 
     def check(self, host: "System") -> Diff:
-        if self.missing(host, "certificate") or host.files.predicted(self.path):
+        if self.missing(host) or host.files.predicted(self.path):
             return Diff([Change("certificate", "a temporary one", "from %s" % self.name)])
-        state = state_of(host, self.state)
-        found = self._faults(host, state)
+        found = self.faults_of(host)
         if found:
             return Diff(found)
         left = lifetime(read(host, "x509", self.path, self.key))[1]
-        renews = time.strftime("%Y-%m-%d", time.gmtime(state.get("renew_at", 0)))
+        renews = time.strftime("%Y-%m-%d", time.gmtime(state_of(host, self.state).get("renew_at", 0)))
         return Diff.none("%d days left, renews itself on %s" % (left // 86400, renews))
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -91,8 +92,11 @@ class AcmeCertificate(Keyed):
                 "could not get a certificate for %s: %s" % (", ".join(self.names), why),
                 hint="The host serves the certificate that it had, and tries again automatically; see prov tls status.",
             )
+        # so that the ledger knows it, and the next run has nothing to note
+        self.faults_of(host)
 
-    def _faults(self, host: "System", state: Dict[str, Any]) -> List[Change]:
+    def faults_of(self, host: "System") -> List[Change]:
+        state = state_of(host, self.state)
         values = read(host, "x509", self.path, self.key)
         if state.get("sha256") != host.files.sha256(self.path):
             own = values and values["subject"] == values["issuer"]

@@ -57,14 +57,14 @@ class Certificate(Keyed):
             check_names(self, "key_group")
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "certificate") or self.other_kind(host)
+        found = self.missing(host) or self.other_kind(host)
         key, now = host.files.stat(self.key), host.files.stat(self.path)
         there = key is not None and key.kind == "file"
         if key is not None and there:
             found = self._readers(host, key) + found
         predicted = host.files.predicted(self.path)
         if there and now is not None and now.kind == "file" and not predicted:
-            found += self._faults(host)
+            found += self.faults_of(host)
         if found:
             return Diff(found)
         if predicted:
@@ -84,9 +84,7 @@ class Certificate(Keyed):
             return
         owner = host.owner(None, None)
         host.files.write(self.path, self._signed(host, self.key), 0o644, *owner)
-        wrong = [] if host.planned else self._faults(host)
-        if wrong:
-            raise StepError("the new certificate is invalid: %s" % ", ".join(c.what for c in wrong))
+        self.check_made(host)
 
     def _signed(self, host: "System", key: str) -> "Content":
         """Return a certificate for the key in a file."""
@@ -107,7 +105,7 @@ class Certificate(Keyed):
             found.append(Change(OF_KEY[1], host.accounts.group_name(key.gid), self.key_group))
         return found
 
-    def _faults(self, host: "System") -> List[Change]:
+    def faults_of(self, host: "System") -> List[Change]:
         values = read(host, "x509", self.path, self.key)
         found = faults(values, self.names, self.renew)
         if values and values["authority"] != self.authority:
@@ -140,16 +138,15 @@ class SelfSigned(Keyed):
         check_days(self.days, 1)
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "certificate") or self.other_kind(host)
+        found = self.missing(host) or self.other_kind(host)
         if found:
             return Diff(found)
         if host.files.predicted(self.path):
             return Diff.none("is made by this run")
-        values = read(host, "x509", self.path, self.key)
-        found = faults(values, self.names, self.renew, self.days)
-        if values and values["subject"] != values["issuer"]:
-            found.append(Change("issuer", values["issuer"].replace("\n", ", "), "itself"))
-        return Diff(found) if found else Diff.none("valid until %s" % values["notAfter"])
+        found = self.faults_of(host)
+        if found:
+            return Diff(found)
+        return Diff.none("valid until %s" % read(host, "x509", self.path, self.key)["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
         if diff.changes[0].what == OTHER_KIND:
@@ -157,10 +154,18 @@ class SelfSigned(Keyed):
             return
         self.make_key(host)
         host.files.write(self.path, self._signed(host, self.key), 0o644, *host.owner(None, None))
+        self.check_made(host)
 
     def _signed(self, host: "System", key: str) -> bytes:
         """Return a certificate that the key in a file has signed."""
         return self.made(host, {}, "-x509", "-days", str(self.days), key=key)
+
+    def faults_of(self, host: "System") -> List[Change]:
+        values = read(host, "x509", self.path, self.key)
+        found = faults(values, self.names, self.renew, self.days)
+        if values and values["subject"] != values["issuer"]:
+            found.append(Change("issuer", values["issuer"].replace("\n", ", "), "itself"))
+        return found
 
 
 @wanted()
@@ -175,6 +180,8 @@ class CertificateRequest(Keyed):
 
     subject: Mapping[str, str] = ()  # type: ignore[assignment]
 
+    WHAT = "request"
+
     def label(self) -> str:
         return "certificate request %s" % self.path
 
@@ -183,17 +190,18 @@ class CertificateRequest(Keyed):
         check_subject(self.subject)
 
     def check(self, host: "System") -> Diff:
-        found = self.missing(host, "request")
+        found = self.missing(host)
         if found:
             return Diff(found)
         if host.files.predicted(self.path):
             return Diff.none("is made by this run")
-        found = self._faults(host)
+        found = self.faults_of(host)
         return Diff(found) if found else Diff.none("is for this key, and %s" % ", ".join(self.names))
 
     def apply(self, host: "System", diff: Diff) -> None:
         self.make_key(host)
         host.files.write(self.path, self.made(host, self.subject), 0o644, *host.owner(None, None))
+        self.check_made(host)
 
     def fingerprint(self, host: "System") -> str:
         if host.files.exists(self.path) and not host.files.predicted(self.path):
@@ -202,7 +210,7 @@ class CertificateRequest(Keyed):
             self.scratch["stdout"] = text if REQUEST.match(text) else ""
         return super().fingerprint(host)
 
-    def _faults(self, host: "System") -> List[Change]:
+    def faults_of(self, host: "System") -> List[Change]:
         values = read(host, "req", self.path, self.key)
         if not values:
             return [Change("request", "damaged", ", ".join(self.names))]

@@ -73,6 +73,7 @@ class PrivateKey(Step):
         if now is None or any(change.what == "kind of the key" for change in diff.changes):
             owner = wanted_owner(self, host, now)
             host.files.write(self.path, new_key(host, self.kind), self.mode, *owner)
+            remember_kind(host, self.path, self.kind)
         else:
             set_attributes(self, host, now)
 
@@ -106,9 +107,16 @@ def kind_of_key(host: "System", path: str) -> str:
                 "%s is not a private key, or is encrypted" % path,
                 hint="If nothing needs it, remove it with files.absent before this step.",
             )
-        known = {"kind": named_kind(said.stdout)}
-        host.ledger.remember_known("kind of %s" % path, state, known)
+        return remember_kind(host, path, named_kind(said.stdout))
     return known["kind"]
+
+
+def remember_kind(host: "System", path: str, kind: str) -> str:
+    """Note the kind of a key in the ledger, and return it. Who makes a key calls this, so that the next run,
+    which changes nothing, has nothing to note."""
+    if not host.planned:
+        host.ledger.remember_known("kind of %s" % path, host.files.sha256(path), {"kind": kind})
+    return kind
 
 
 def named_kind(text: str) -> str:

@@ -1,12 +1,12 @@
 """Certificates that are replaced with their key, at once and on demand. Shipped to hosts (Python 3.8)."""
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, check_text, step, wanted
 from provision.steps.certificates import check_days
 from provision.steps.files import Watched
-from provision.steps.keys import kind_of_key
+from provision.steps.keys import KINDS, kind_of_key
 from provision.steps.support.keyed import Keyed
 from provision.steps.support.unit_judging import full_name
 from provision.steps.support.x509 import faults, read
@@ -24,7 +24,8 @@ class RotatedCertificate(Keyed):
 
     server: its unit, which has to run.  issuer: makes the certificate, on the controller, from the request that the
     host sends; None for one that its own key signs, for some days.
-    The new key is of the kind of the old one. If the certificate can't be issued, nothing is replaced.
+    The new key is of the kind of the old one, or P-256 if `keys.KINDS` has no such kind. If the certificate can't be
+    issued, nothing is replaced.
     """
 
     server: str
@@ -41,7 +42,7 @@ class RotatedCertificate(Keyed):
 
     def check(self, host: "System") -> Diff:
         deploy = "Deploy it first: prov deploy HOST"
-        if self.missing(host, "certificate"):
+        if self.missing(host):
             raise StepError("there is no key and certificate at %s yet" % self.path, hint=deploy)
         if not host.units.state(self.server).running:
             raise StepError("%s does not run" % self.server, hint=deploy)
@@ -53,10 +54,8 @@ class RotatedCertificate(Keyed):
     def apply(self, host: "System", diff: Diff) -> None:
         if host.planned:
             return
-        self.make_pair(host, kind_of_key(host, self.key), lambda key: self._signed(host, key))
-        wrong = faults(read(host, "x509", self.path, self.key), self.names, 0.0)
-        if wrong:
-            raise StepError("the new certificate is invalid: %s" % ", ".join(c.what for c in wrong))
+        kind = kind_of_key(host, self.key)
+        self.make_pair(host, kind if kind in KINDS else "P-256", lambda key: self._signed(host, key))
         renew(host.units, self.server, planned=False)
         self._remember(host)
 
@@ -64,6 +63,9 @@ class RotatedCertificate(Keyed):
         if self.issuer is None:
             return self.made(host, {}, "-x509", "-days", str(self.days), key=key)
         return host.fetch(self.issuer, self.made(host, {}, key=key))
+
+    def faults_of(self, host: "System") -> List[Change]:
+        return faults(read(host, "x509", self.path, self.key), self.names, 0.0)
 
     def _remember(self, host: "System") -> None:
         """Note that the server has read the certificate, so that the next deploy does not reload it again."""

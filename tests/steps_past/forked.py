@@ -164,6 +164,15 @@ class Host:
             return photograph(self.root)
         return self.sees(lambda: photographs(*self.over))
 
+    def remembered(self) -> bytes:
+        """The ledger as it was last written; b"" if it never was."""
+
+        def found() -> bytes:
+            at = Path(self.ledger) / "ledger.json"
+            return at.read_bytes() if at.exists() else b""
+
+        return self.sees(found)
+
     def gone(self) -> None:
         """Remove it."""
         if self._keeper:

@@ -40,6 +40,8 @@ class Runs(Protocol):
 
     def picture(self) -> Picture: ...
 
+    def remembered(self) -> bytes: ...
+
 
 class Held(NamedTuple):
     """What came of it. before, after: pictures of the host, before and after the deploy."""
@@ -111,11 +113,13 @@ def hold(
         assert planned_as == done_as, f"planned was {planned_as}, done {done_as}"
     assert after == before or any(o.state == "changed" for o in real), "a change that is not told"
     effect()
+    noted = host.remembered()
     again = host.run(*steps)
     assert [o.error for o in again] == [None] * len(steps)
     assert [(o.state, o.diff) for o in again] == [("ok", [])] * len(steps), [o.diff for o in again]
     assert all(o.why for o in again)
     assert (now := look()) == after, f"a second run has changed something: {differences(after, now)}"
+    assert host.remembered() == noted, "a second run has written the ledger"
     assert [o.state for o in planned[len(steps) :]] == ["ok"] * len(steps), [
         o.diff for o in planned[len(steps) :]
     ]

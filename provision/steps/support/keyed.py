@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Callable, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Step, check_path, wanted
-from provision.steps.keys import INSTALL, kind_of_key, new_key
+from provision.steps.keys import INSTALL, kind_of_key, new_key, remember_kind
 from provision.steps.support.x509 import check_dns_names, request_settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Keyed(Step):
 
     #: "rsa" or "ecdsa", if a key of another kind is to be replaced; subclasses have a field for it
     kind = ""
+    #: what is made for the key, as messages call it
+    WHAT = "certificate"
     DEADLINE = 120.0
 
     def validate(self) -> None:
@@ -53,7 +55,7 @@ class Keyed(Step):
         if self.kind not in MADE:
             raise ValueError("kind must be ecdsa or rsa, not %r" % (self.kind,))
 
-    def missing(self, host: "System", what: str) -> List[Change]:
+    def missing(self, host: "System") -> List[Change]:
         """Return what has to be made because it, or the key, is missing."""
         found = []
         for path in (self.key, self.path):
@@ -63,9 +65,11 @@ class Keyed(Step):
             found.append(Change("new key", self._instead(host, self.key, "no private key"), MADE[self.kind]))
         now = host.files.stat(self.path)
         if now is None or now.kind == "link":
-            found.append(Change("new %s" % what, self._instead(host, self.path, ""), ", ".join(self.names)))
+            found.append(
+                Change("new %s" % self.WHAT, self._instead(host, self.path, ""), ", ".join(self.names))
+            )
         elif found:
-            found.append(Change(what, "for another key", "for the new one"))
+            found.append(Change(self.WHAT, "for another key", "for the new one"))
         return found
 
     def other_kind(self, host: "System") -> List[Change]:
@@ -84,6 +88,7 @@ class Keyed(Step):
         """Make the key if it is missing."""
         if not self._has_key(host):
             host.files.write(self.key, new_key(host, MADE[self.kind]), 0o600, *host.owner(None, None))
+            remember_kind(host, self.key, MADE[self.kind])
 
     def make_pair(self, host: "System", kind: str, signed: "Callable[[str], Content]") -> None:
         """Replace the key and what is made for it. If that can't be made, both stay.
@@ -98,7 +103,19 @@ class Keyed(Step):
         finally:
             host.files.remove(waiting)
         host.files.write(self.key, key, 0o600, *owner)
+        remember_kind(host, self.key, kind)
         host.files.write(self.path, text, 0o644, *owner)
+        self.check_made(host)
+
+    def check_made(self, host: "System") -> None:
+        """Raise StepError if what has just been made is not right. The ledger knows it from then on."""
+        wrong = [] if host.planned else self.faults_of(host)
+        if wrong:
+            raise StepError("the new %s is invalid: %s" % (self.WHAT, ", ".join(c.what for c in wrong)))
+
+    def faults_of(self, host: "System") -> List[Change]:
+        """Return what is wrong with what is there for the key."""
+        raise NotImplementedError
 
     def _has_key(self, host: "System") -> bool:
         """Return whether there is a complete key, not the remains of an editor or a full disk (RFC 7468), nor
