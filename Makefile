@@ -128,7 +128,7 @@ fresh: $(STAMP)
 # of them. Cuts that were made are not made again while the code is the same (pytest's cache)
 CASES ?= 300
 CUTS ?=
-# moments, a quarter of a second apart, at which each kind of run is killed under traffic (tests/prove/test_traffic.py)
+# moments, a quarter of a second apart, at which each kind of run is killed under traffic (tests/prove/test_every_moment.py)
 MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600
@@ -137,7 +137,7 @@ RACES ?= 1000
 DRAWS ?= 200
 DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_databases.py tests/lab/test_packages.py
 # of these, `make test` runs a sample
-SAMPLED ?= tests/lab/test_exactness.py tests/lab/test_postgres.py tests/lab/test_servers.py tests/lab/test_traffic.py \
+SAMPLED ?= tests/lab/test_deploy.py tests/lab/test_exactness.py tests/lab/test_postgres.py tests/lab/test_servers.py tests/lab/test_traffic.py \
 	tests/lab/test_unit_kinds.py tests/agent/test_cases.py tests/unit/test_kubernetes_deploy.py
 PROOFS ?= tests/prove $(DRAWN) $(SAMPLED) tests/agent/test_users_races.py
 prove: $(STAMP) $(ANSIBLE)/.installed

@@ -1,6 +1,6 @@
 """No request fails while a run is killed, undone or rolled back, or while another application is removed.
 
-More of it: `make prove`, tests/prove/test_traffic.py.
+More of it: `make prove`, tests/prove/test_every_moment.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A command that upgrades a database, as a question: of a small Alembic of our own, on files of SQLite.
 
-What Alembic itself says is in tests/lab/test_used_services.py.
+What Alembic itself says is in tests/prove/test_used_on_one_host.py.
 """
 
 from __future__ import annotations
