@@ -114,7 +114,7 @@ class Keyed(Step):
             raise StepError("the new %s is invalid: %s" % (self.WHAT, ", ".join(c.what for c in wrong)))
 
     def faults_of(self, host: "System") -> List[Change]:
-        """Return what is wrong with what is there for the key."""
+        """Return what is wrong with the present certificate or request."""
         raise NotImplementedError
 
     def _has_key(self, host: "System") -> bool:
