@@ -11,11 +11,14 @@ from pathlib import Path
 
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
-from provision.apps.django_reading import ASKED, DjangoProject, django_project
+from provision.apps.django_reading import ASKED, DjangoProject, django_project, entry, module_file
 from provision.apps.environment_reading import required_variables
 from provision.apps.procfile import ProcfileParts, read_procfile
 from provision.apps.project_reading import EntryPoint, ProjectFiles, health_of, module_of, target_of
 from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
+from provision.apps.served_command import ServedCommand
+from provision.declared import serving_roles
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError, UsageError
 from provision.inventory.masking import names_a_secret
 from provision.values import dataclass
@@ -83,13 +86,14 @@ class Drafting:
     def draft(self) -> ApplicationDraft:
         """Return the draft, in the order in which people read an entry."""
         served = self._served()
-        root = self._django.root if self._django else ""
+        root = self._django.root if self._django else self._web.folder if self._web else ""
         self._put("source", "..", "this folder, without this inventory and what git ignores")
         if root:
-            self._put("subdirectory", root, "where manage.py is")
+            self._put("subdirectory", root, "where manage.py is" if self._django else "found in Procfile")
         self._put("target", served.place, f"found in {served.said_in}")
         if served.interface == "asgi":
             self._put("interface", "asgi", "`server` chooses what serves it")
+        self._server(served)
         if served.pythonpath:
             self._put("pythonpath", [served.pythonpath], "modules are imported from there")
         self._put("domains", [f"{self.name}.test"], "names that it is served under")
@@ -111,15 +115,14 @@ class Drafting:
 
     def _read_procfile(self) -> ProcfileParts:
         text = self._files.text("Procfile") if "Procfile" in self._files.paths else ""
-        return read_procfile(text, "Procfile")
+        return read_procfile(text, "Procfile", self._files.text)
+
+    @property
+    def _web(self) -> ServedCommand | None:
+        return self._procfile.served
 
     def _served(self) -> EntryPoint:
-        if self._django and self._django.target:
-            return self._django.target
-        if self._procfile.served:
-            place, interface = self._procfile.served
-            return EntryPoint(place, interface, "Procfile")
-        found = target_of(self._files)
+        found = self._named() or (self._django.target if self._django else target_of(self._files))
         if found is None:
             raise UsageError(
                 f"{self._files.folder} already exists, and holds no application that prov knows: no manage.py, no"
@@ -128,6 +131,43 @@ class Drafting:
                 " by reading, write `target` yourself: docs/applications.md.",
             )
         return found
+
+    def _named(self) -> EntryPoint | None:
+        """Return what the Procfile serves; of a Django project, only what is in its folder."""
+        web, django = self._web, self._django
+        if web is None:
+            return None
+        if django and not web.place:
+            return entry(self._files, django.root, web.interface)
+        module = web.place.partition(":")[0]
+        if not web.place or (django and not module_file(self._files, django.root, module)):
+            return None
+        folder = web.pythonpath
+        if not django and not module_file(self._files, posixpath.join(web.folder, folder), module):
+            source = posixpath.join(web.folder, "src")
+            folder = "src" if module_file(self._files, source, module) else folder
+        return EntryPoint(web.place, web.interface, "Procfile", "" if django else folder)
+
+    def _server(self, served: EntryPoint) -> None:
+        """Name the server of the Procfile, and what of its command has another place."""
+        web = self._web
+        if self._procfile.web:
+            self._unclear.append(
+                f"the Procfile serves by a command that prov does not know: {self._procfile.web}"
+            )
+        if web is None:
+            return
+        if served.interface in serving_roles.named(web.server, [BUILTIN]).serves:
+            self._put("server", web.server, "named in Procfile")
+        else:
+            self._unclear.append(
+                f"{web.server}, the server in the Procfile, does not speak {served.interface}"
+            )
+        if web.options:
+            self._unclear.append(
+                f"the Procfile starts {web.server} with {' '.join(web.options)}: an application has `workers` and"
+                f" `timeout`, and other options are parameters of the role {web.server}"
+            )
 
     def _of_django(self, project: DjangoProject) -> None:
         manage = posixpath.relpath(project.manage, project.root or ".")

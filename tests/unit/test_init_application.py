@@ -117,6 +117,81 @@ def test_what_is_served(tmp_path: Path, files: dict[str, str], target: str, inte
     assert found.get("pythonpath", []) == (["src"] if "src/shop/main.py" in files else [])
 
 
+INI = "[uwsgi]\nhttp-socket = :$(PORT)\nmodule = shop.wsgi:web\nmaster = true\nchdir = %d\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("gunicorn shop.wsgi --log-file -", ("gunicorn", "shop.wsgi:application", "wsgi")),
+        (
+            "gunicorn -c gunicorn.conf.py -b unix:shop.sock shop.wsgi",
+            ("gunicorn", "shop.wsgi:application", "wsgi"),
+        ),
+        ("newrelic-admin run-program gunicorn x:app", ("gunicorn", "x:app", "wsgi")),
+        ("gunicorn --worker-class=uvicorn.workers.UvicornWorker x:app", ("uvicorn", "x:app", "asgi")),
+        ("python -m gunicorn -k uvicorn_worker.UvicornWorker x:app", ("uvicorn", "x:app", "asgi")),
+        ("gunicorn -k asgi x:app", ("gunicorn", "x:app", "asgi")),
+        ("uvicorn x.y:api --port $PORT", ("uvicorn", "x.y:api", "asgi")),
+        ("daphne x.asgi:application --bind 0.0.0.0 -v2", ("daphne", "x.asgi:application", "asgi")),
+        ("hypercorn x:app --bind 0.0.0.0:$PORT", ("hypercorn", "x:app", "asgi")),
+        ("hypercorn wsgi:x:app", ("hypercorn", "x:app", "wsgi")),
+        ("hypercorn x.y", ("hypercorn", "x.y:app", "asgi")),
+        ("granian --interface wsgi x:app", ("granian", "x:app", "wsgi")),
+        ("uwsgi --http :$PORT --module x.wsgi", ("uwsgi", "x.wsgi:application", "wsgi")),
+        ("uwsgi --http :$PORT --wsgi-file=./x/web.py --callable app", ("uwsgi", "x.web:app", "wsgi")),
+        ("uwsgi --ini uwsgi.ini", ("uwsgi", "shop.wsgi:web", "wsgi")),
+    ],
+)
+def test_the_server_of_a_procfile(tmp_path: Path, command: str, expected: tuple[str, str, str]) -> None:
+    files = {"requirements.txt": "", "x.py": "", "uwsgi.ini": INI, "Procfile": f"web: {command}\n"}
+    found, _ = init(tmp_path / "shop", files)
+    assert (found["server"], found["target"], found.get("interface", "wsgi")) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"Procfile": "web: cd back && gunicorn x:app\n"}, {"subdirectory": "back", "target": "x:app"}),
+        ({"Procfile": "web: gunicorn --chdir ./back x:app\n"}, {"subdirectory": "back", "target": "x:app"}),
+        ({"Procfile": "web: uvicorn --app-dir back x:app\n"}, {"pythonpath": ["back"], "target": "x:app"}),
+        ({"Procfile": "web: uvicorn shop:app\n", "src/shop.py": ""}, {"pythonpath": ["src"]}),
+        # a Django project's own module wins over one that is not in its folder
+        (
+            {**DJANGO, "Procfile": "web: gunicorn backend.site_.wsgi\n"},
+            {"subdirectory": "backend", "target": "site_.wsgi:application", "server": "gunicorn"},
+        ),
+        (
+            {**DJANGO, "backend/site_/asgi.py": WSGI, "Procfile": "web: daphne site_.asgi:application\n"},
+            {"subdirectory": "backend", "target": "site_.asgi:application", "server": "daphne"},
+        ),
+        (
+            {**DJANGO, "backend/site_/asgi.py": WSGI, "Procfile": "web: hypercorn $TARGET\n"},
+            {"target": "site_.asgi:application", "interface": "asgi", "server": "hypercorn"},
+        ),
+    ],
+)
+def test_the_folder_of_a_procfile(tmp_path: Path, files: dict[str, str], expected: dict[str, Any]) -> None:
+    found, _ = init(tmp_path / "shop", {"requirements.txt": "", "back/x.py": "", **files})
+    assert {name: found.get(name) for name in expected} == expected
+    assert "release" not in found, "cd is not a command for a release"
+
+
+def test_what_a_web_process_says_and_has_another_place(tmp_path: Path) -> None:
+    files = {"app.py": "from flask import Flask\napp = Flask('x')\n", "requirements.txt": ""}
+    command = "gunicorn app:app -k gevent --workers=3 --bind :$PORT"
+    _, unclear = init(tmp_path / "one", {**files, "Procfile": f"web: {command}\n"})
+    assert [text for text in unclear if "Procfile" in text] == [
+        "the Procfile starts gunicorn with -k gevent --workers 3: an application has `workers` and `timeout`, and"
+        " other options are parameters of the role gunicorn"
+    ]
+    found, unclear = init(tmp_path / "two", {**files, "Procfile": "web: waitress-serve app:app\n"})
+    assert (found["target"], found.get("server")) == ("app:app", None)
+    assert "the Procfile serves by a command that prov does not know: waitress-serve app:app" in unclear
+    _, unclear = init(tmp_path / "three", {**files, "Procfile": "web: daphne -p $PORT $APP\n"})
+    assert "daphne, the server in the Procfile, does not speak wsgi" in unclear
+
+
 def test_a_procfile_is_read_as_it_is(tmp_path: Path) -> None:
     procfile = """
         # what runs
