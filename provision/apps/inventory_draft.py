@@ -335,8 +335,10 @@ class Drafting:
         for name, path in required_variables(self._files, paths).items():
             if name in given or name.startswith("PROV_") or name.endswith("_ALLOWED_HOSTS"):
                 continue
-            if name == "DATABASE_URL":
-                where = "list the role postgres, and set `uses: {database: postgres}`"
+            use = next((each for each, names in PROVIDED.items() if name in names), "")
+            if use:
+                role = "postgres" if use == "database" else "redis"
+                where = f"list the role {role}, and set `uses: {{{use}: {role}}}`"
             else:
                 where = f"set it in `{'secrets' if names_a_secret(name) else 'environment'}`"
             self._unclear.append(f"{path} needs the variable {name}: {where}")

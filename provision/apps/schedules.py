@@ -8,6 +8,14 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: names that cron knows
 NAMED = {"@reboot": "", "@annually": "yearly", "@midnight": "daily"}
+#: weekdays, date, time and zone, as far as this says without a host. Source: systemd.time(7), "Calendar events"
+WEEKDAY = "(mon(day)?|tue(sday)?|wed(nesday)?|thu(rsday)?|fri(day)?|sat(urday)?|sun(day)?)"
+CALENDAR = re.compile(
+    r"((minute|hour|dai|week|month|quarter|year)ly|(semi-?|bi-?)?annually"
+    rf"|(?=[^ ])({WEEKDAY}([,.-]+{WEEKDAY})*,?)?( ?[\d*][\d*,./~-]*(?=[ t]|$))?([ t]?[\d*][\d*,./:]*)?)"
+    r"( [a-z][\w/+-]*)?",
+    re.IGNORECASE,
+)
 #: minute, hour, day of the month, month, day of the week: first and last value
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 
@@ -16,7 +24,7 @@ def calendars(schedule: str) -> list[str]:
     """Return the systemd calendar expressions for a schedule.
 
     Five words, the first two of which are valid in cron, are a cron schedule; any other schedule is
-    systemd's, which the host's systemd checks. Raises ValueError.
+    systemd's. Its form is checked, and the host's systemd checks the rest. Raises ValueError.
     """
     text = " ".join(schedule.split())
     if text.startswith("@"):
@@ -28,7 +36,7 @@ def calendars(schedule: str) -> list[str]:
         return [found]
     fields = text.split(" ")
     if len(fields) != len(FIELDS) or not all(re.fullmatch(r"[\d*,/-]+", field) for field in fields[:2]):
-        if not text or not text.isprintable():
+        if not CALENDAR.fullmatch(text):
             raise ValueError(f"{schedule!r} is not a time such as 'daily' or '*/15 * * * *'")
         return [text]
     minutes, hours, days, months, weekdays = (

@@ -61,6 +61,12 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
         ("processes: {a: x}\njobs: {a: {command: x, schedule: daily}}", "'a' is both a process and a job"),
         ("jobs: {a: {command: x, schedule: '61 * * * *'}}", "'61' is not a minute from 0 to 59"),
         ("jobs: {a: {command: x, schedule: '@reboot'}}", "'@reboot' is not a time"),
+        (
+            "jobs: {a: {command: x, schedule: every blue moon}}",
+            "'every blue moon' is not a time such as 'daily'",
+        ),
+        ("jobs: {a: {command: x, schedule: daily at 3}}", "'daily at 3' is not a time such as 'daily'"),
+        ("jobs: {a: {command: x, schedule: 3am}}", "'3am' is not a time such as 'daily'"),
         ("jobs: {a: x}", "jobs.a.schedule: "),
         ("files: {a: gone.j2}", "files.a: no such file: "),
         ("files: {../a: settings.j2}", "'../a' is not a relative path"),
@@ -90,6 +96,32 @@ def test_bad_parts_are_told_with_their_line(tmp_path: Path, settings: str, messa
 )
 def test_schedules_of_cron_are_systemds(schedule: str, expected: list[str]) -> None:
     assert calendars(schedule) == expected
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *(
+            "Sat,Thu,Mon..Wed,Sat..Sun",
+            "Wed, 17:48",
+            "Wed..Sat,Tue 12-10-15 1:2:3",
+            "monday *-12-* 17:00",
+            "05:40",
+        ),
+        *("12,14,13,12:20,10,30", "03-05 08:05:40", "Sat,Sun 12-05 08:05:40", "05:40:23.4200004/3.1700005"),
+        *("2003-02..04-05", "2003-03-05 05:40 UTC", "2003-03-05T05:40", "weekly Pacific/Auckland", "*:2/3"),
+        *(
+            "*-*~07/1",
+            "*-05~03",
+            "Mon *-05~07/1",
+            "semiannually",
+            "Sunday 4:00 America/Argentina/Buenos_Aires",
+        ),
+    ],
+)
+def test_schedules_of_systemd_stay_as_they_are(schedule: str) -> None:
+    """Examples of systemd.time(7)."""
+    assert calendars(schedule) == [schedule]
 
 
 @pytest.mark.parametrize(

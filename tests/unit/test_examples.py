@@ -258,6 +258,37 @@ def test_migrations_may_be_anywhere_and_fronts_settle_findings(django_polls: Exa
         assert chore(*strict, PROV_COVERED=" ".join(chores.COVERED)) == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "command", "said"),
+    [
+        # where not even root can write
+        (
+            "STATIC_ROOT = '/sys/static'\n",
+            "collectstatic",
+            "collectstatic could not write to STATIC_ROOT, /sys/static",
+        ),
+        (
+            "DATABASES['default']['NAME'] = BASE_DIR / 'none/db.sqlite3'\n",
+            "migrate",
+            "the SQLite database is in a folder that the application cannot write to",
+        ),
+    ],
+)
+def test_what_a_project_writes_into_its_release_is_told(
+    django_polls: Example, tmp_path: Path, settings: str, command: str, said: str
+) -> None:
+    (tmp_path / "inside.py").write_text(f"from polls_site.settings import *\n{settings}")
+    given = {**os.environ, **PRODUCTION, "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "inside"}
+    argv = [str(django_polls.bin / "python"), str(CHORES), "manage.py", command, "--noinput"]
+    environment = {**given, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        argv, cwd=django_polls.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    # reports begin with the last line
+    assert done.stderr.splitlines()[-1] == said
+    assert "in the inventory" in done.stderr or "PROV_DATA_DIR" in done.stderr
+
+
 def test_django_polls_deploys_and_serves(django_polls: Example, tmp_path: Path) -> None:
     django_polls.env = {**PRODUCTION, "DATA_DIR": str(tmp_path)}
     manage = django_polls.manage

@@ -297,11 +297,13 @@ def test_variables_that_it_cannot_start_without_are_named(tmp_path: Path) -> Non
         os.environ["TZ"] = os.getenv("ZONE", os.environ.get("HOUSE", "UTC"))
         DEBUG, NAME = config("DEBUG", default=False), config("SITE_NAME", cast=str)
         DATABASE = os.environ["DATABASE_URL"]
+        BROKER = os.environ["CELERY_BROKER_URL"]
     """
     _, unclear = init(tmp_path / "shop", {"main.py": main, "requirements.txt": "fastapi\n"})
     assert [text for text in unclear if "variable" in text] == [
         "main.py needs the variable SIGNING_KEY: set it in `secrets`",
         "main.py needs the variable DATABASE_URL: list the role postgres, and set `uses: {database: postgres}`",
+        "main.py needs the variable CELERY_BROKER_URL: list the role redis, and set `uses: {queue: redis}`",
         "main.py needs the variable SITE_NAME: set it in `environment`",
     ]
 

@@ -7,6 +7,7 @@ What the front sees to is not a finding of `check --deploy`, and a project witho
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import runpy
@@ -17,6 +18,7 @@ from pathlib import Path
 import django
 from django.core.checks.messages import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
+from django.db.utils import OperationalError
 
 #: ids of Django's checks that something before the application answers for ("System check framework", "Security")
 COVERED = os.environ.get("PROV_COVERED", "").split()
@@ -26,6 +28,15 @@ HINT = (
     # reports begin with the last line
     "Django's check --deploy has findings"
 )
+
+
+DATABASE_HINT = (
+    "A release is read-only, and the next one would not have what is in it. Keep the database in the data folder: "
+    '"NAME": os.path.join(os.environ["PROV_DATA_DIR"], "db.sqlite3").\n'
+    "the SQLite database is in a folder that the application cannot write to"
+)
+#: errors of a folder that the user may not write to
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Checks:
@@ -48,14 +59,41 @@ def has_database() -> bool:
     )
 
 
-def lacks_file() -> bool:
-    """Whether the file of the default database is not there: to ask SQLite would make an empty one."""
+def sqlite_file() -> Path | None:
+    """The file of the default database, if it is one of SQLite's."""
     from django.conf import settings
 
     default = settings.DATABASES.get("default", {})
     name = str(default.get("NAME") or ":memory:")
     on_disk = ":memory:" not in name and not name.startswith("file:")
-    return default.get("ENGINE", "").endswith("sqlite3") and on_disk and not Path(name).exists()
+    return Path(name) if default.get("ENGINE", "").endswith("sqlite3") and on_disk else None
+
+
+def lacks_file() -> bool:
+    """Whether the file of the default database is not there: to ask SQLite would make an empty one."""
+    file = sqlite_file()
+    return file is not None and not file.exists()
+
+
+def is_in_release() -> bool:
+    """Whether the default database is a file of SQLite's in the project, or where the user can't write."""
+    file = sqlite_file()
+    return file is not None and (Path.cwd() in file.absolute().parents or not os.access(file.parent, os.W_OK))
+
+
+def unwritable(error: OSError) -> str:
+    """Return what to do if collectstatic cannot write."""
+    from django.conf import settings
+
+    root = os.path.relpath(settings.STATIC_ROOT)
+    prefix = "/" + (settings.STATIC_URL or "static/").strip("/") + "/"
+    where = "a folder of the project" if root.startswith("..") else f"`static: {{{prefix}: {root}}}`"
+    return (
+        f"{error}\n"
+        f"The application's user writes only to the folders that `static` names. Write {where} in the inventory, or "
+        "set STATIC_ROOT to a folder that it names.\n"
+        f"collectstatic could not write to STATIC_ROOT, {settings.STATIC_ROOT}"
+    )
 
 
 def check_migrated(manage: str) -> None:
@@ -90,6 +128,14 @@ def main(manage: str, *arguments: str) -> None:
     except ImproperlyConfigured:
         if arguments[0] != "migrate" or has_database():
             raise
+    except OSError as error:
+        if arguments[0] != "collectstatic" or error.errno not in UNWRITABLE:
+            raise
+        raise SystemExit(unwritable(error)) from None
+    except OperationalError as error:
+        if not is_in_release():
+            raise
+        raise SystemExit(f"{error}\n{DATABASE_HINT}") from None
 
 
 if __name__ == "__main__":
