@@ -265,7 +265,7 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
     edited = tuple(imported_from(tree, folder) for folder in wanted.edited)
     wanted = RequiredPackages(listed.text, wanted.constraints, edited)
     refuse_empty_static(app, tree)
-    refuse_src(app, tree, wanted)
+    refuse_unimported(app, tree, wanted)
     writable = tuple(f"{app.in_source(path)}/" for path in app.writable)
     shipped: list[Entry] = []
     seeding: list[Entry] = []
@@ -309,8 +309,8 @@ def refuse_empty_static(app: App, tree: SourceTree) -> None:
             )
 
 
-def refuse_src(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
-    """Raise ProvError if the target's module is in src/, where imports do not look for it."""
+def refuse_unimported(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
+    """Raise ProvError if the target's module is in src/, or beside manage.py, where imports do not look for it."""
     name = app.target.partition(":")[0].split(".")[0]
     others = app.install or wanted.edited or locals_in(wanted.text.splitlines())
     if others or "PYTHONPATH" in app.environment:
@@ -320,12 +320,16 @@ def refuse_src(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
         place = posixpath.normpath(posixpath.join(app.in_source(folder), name))
         return tree.has(f"{place}.py") or bool(tree.below(place))
 
-    if not any(map(has_module, ("", *app.pythonpath))) and has_module("src"):
-        raise ProvError(
-            f"{app.target}: the module {name!r} is in src, which modules of {app.name} are not imported from",
-            where=str(app.source),
-            hint="Set `pythonpath: [src]`, or `install: true` to install the project.",
-        )
+    beside = posixpath.dirname(app.django.manage) if app.django else ""
+    place = next((each for each in ("src", beside) if each and has_module(each)), "")
+    if not place or any(map(has_module, ("", *app.pythonpath))):
+        return
+    other = "`install: true` to install the project" if place == "src" else f"`subdirectory: {place}`"
+    raise ProvError(
+        f"{app.target}: the module {name!r} is in {place}, which modules of {app.name} are not imported from",
+        where=str(app.source),
+        hint=f"Set `pythonpath: [{place}]`, or {other}.",
+    )
 
 
 @dataclass(frozen=True)

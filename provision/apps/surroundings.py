@@ -28,7 +28,7 @@ def settings_files(app: App, tree: FileTree) -> list[str]:
     """Yield the source files of its settings: the module, and its neighbours if settings are a package."""
     assert app.django is not None
     path = app.django.settings.replace(".", "/")
-    for folder in (*app.pythonpath, ""):
+    for folder in (*app.pythonpath, *own_pythonpath(app), posixpath.dirname(app.django.manage), ""):
         module = app.in_source(posixpath.join(folder, path))
         if tree.has(f"{module}.py"):
             package = posixpath.dirname(module)
@@ -38,6 +38,12 @@ def settings_files(app: App, tree: FileTree) -> list[str]:
         if tree.has(f"{module}/__init__.py"):
             return [each for each in tree.below(module) if each.endswith(".py")]
     return []
+
+
+def own_pythonpath(app: App) -> list[str]:
+    """Return the folders of the source in the PYTHONPATH of its environment."""
+    folders = str(app.environment.get("PYTHONPATH", "")).split(":")
+    return [each for each in folders if each and not each.startswith(("/", ".."))]
 
 
 def surroundings(app: App, data: str, asked: tuple[str, ...]) -> dict[str, str]:

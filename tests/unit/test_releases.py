@@ -255,6 +255,22 @@ def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
     assert release(source, target="store:app")
 
 
+def test_a_module_beside_manage_py_that_nothing_imports_from(source: Path) -> None:
+    (source / "backend/site_").mkdir(parents=True)
+    (source / "backend/site_/wsgi.py").write_text("")
+    (source / "backend/manage.py").write_text("")
+    given = {
+        "target": "site_.wsgi:application",
+        "django": {"settings": "site_.settings", "manage": "backend/manage.py"},
+    }
+    with pytest.raises(
+        ProvError, match="the module 'site_' is in backend, which modules of shop are not"
+    ) as caught:
+        release(source, **given)
+    assert caught.value.hint == "Set `pythonpath: [backend]`, or `subdirectory: backend`."
+    assert release(source, **given, pythonpath=["backend"])
+
+
 @pytest.mark.trust("1", "source-refused-first")
 def test_a_source_that_is_refused_ends_the_run_before_any_role(
     source: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,18 @@ def test_names_without_a_prefix_are_for_django_settings_that_read_them(tmp_path:
     variables = surroundings(found, "/var/lib/app-shop", asked_for(found, FolderTree(tmp_path)))
     own = {"PROV_DATA_DIR": "/var/lib/app-shop", "PROV_ALLOWED_HOSTS": "shop.test", "PROV_BEHIND_PROXY": "1"}
     assert variables == own | ({"ALLOWED_HOSTS": "shop.test"} if django else {})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"environment": {"PYTHONPATH": "back:/opt/x"}}, {"django": {"manage": "back/manage.py"}}, {}]
+)
+def test_settings_are_found_where_they_are_imported_from(tmp_path: Path, settings: dict[str, Any]) -> None:
+    (tmp_path / "back/site_").mkdir(parents=True)
+    (tmp_path / "back/site_/settings.py").write_text('import os\nos.environ["ALLOWED_HOSTS"]\n')
+    (tmp_path / "back/manage.py").touch()
+    django = {"settings": "site_.settings", **settings.get("django", {})}
+    found = app(tmp_path, **{**settings, "django": django})
+    assert asked_for(found, FolderTree(tmp_path)) == (("ALLOWED_HOSTS",) if settings else ())
 
 
 @pytest.mark.parametrize("setting", ["proc", "netlink"])
