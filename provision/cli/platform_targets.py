@@ -1,15 +1,19 @@
-"""prov plan and prov deploy of targets on platforms."""
+"""What commands do for targets on platforms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from provision.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
+    from provision.controller.events import Event
     from provision.inventory import InventoryHost
+    from provision.platforms.platform_model import LogsWanted
     from provision.report.formats import Format
+    from provision.report.reporting import Report
 
 
 def converge_platform(
@@ -40,3 +44,58 @@ def converge_platform(
     steps = platform.steps(assignment, prune=prune)
     run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=plan)
     return show_run(run, out, plan=plan, diff=diff)
+
+
+def platform_status(hosts: Sequence[InventoryHost], app: str, out: Format) -> Exit:
+    """Show once how the applications of targets are doing; returns the exit status. Raises ConfigErrors, UsageError,
+    ProvError."""
+    from provision.controller.events import Answered
+    from provision.platforms.platform_model import find
+    from provision.report.platform_report import PlatformStatusShown
+
+    found = {host.name: find(host.platform).status(host, apps) for host, apps in apps_of(hosts, app)}
+    show_answers(
+        [Answered(host, "status", values) for host, values in found.items()], out, PlatformStatusShown
+    )
+    return Exit.DONE if all(values["ok"] for values in found.values()) else Exit.CHANGES
+
+
+def platform_logs(hosts: Sequence[InventoryHost], app: str, wanted: LogsWanted, out: Format) -> Exit:
+    """Show what the applications of targets have logged. Raises ConfigErrors, UsageError, ProvError."""
+    from provision.controller.events import Answered
+    from provision.platforms.platform_model import find
+    from provision.report.logs_report import LogsShown
+
+    events = [
+        Answered(host.name, "log", line)
+        for host, apps in apps_of(hosts, app)
+        for line in find(host.platform).logs(host, apps, wanted)
+    ]
+    most = 0 if wanted.seconds else wanted.lines
+    show_answers(events, out, lambda: LogsShown(named=len(hosts) > 1, at_once=False, most=most))
+    return Exit.DONE
+
+
+def apps_of(hosts: Sequence[InventoryHost], app: str) -> list[tuple[InventoryHost, list[Application]]]:
+    """Return targets with their applications. Raises ConfigErrors, UsageError. app: only this one."""
+    from provision.cli.of_applications import named, no_applications
+    from provision.roles.project import resolve
+
+    found = []
+    for assignment in resolve(hosts, reach=False):
+        host, served = assignment.host, assignment.served.apps
+        if not served:
+            raise no_applications([host])
+        found.append((host, [named(app, host.name, served)] if app else list(served)))
+    return found
+
+
+def show_answers(events: Iterable[Event], out: Format, for_people: Callable[[], Report]) -> None:
+    """Show what targets have answered. for_people: makes the report for people."""
+    from provision.controller.events import Summary
+
+    report = out.answers(for_people)
+    for event in events:
+        report.take(event)
+    report.close()
+    report.finish(Summary(seconds=out.took()))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import click
+
 from provision.errors import UsageError
 from provision.report.screen import say
 from provision.values import dataclass
@@ -28,11 +30,31 @@ class Scope:
 def select(scope: Scope) -> list[InventoryHost]:
     """Return the hosts of a scope. Raises UsageError, and ConfigErrors if their connection settings are
     invalid."""
+    hosts = meant(scope)
+    check_hosts(hosts)
+    return hosts
+
+
+def check_hosts(hosts: Sequence[InventoryHost]) -> None:
+    """Raise ConfigErrors if a connection setting is invalid, or a target is on a platform: with what to do there
+    instead of the running command."""
     from provision.inventory.loaded import check
 
-    hosts = meant(scope)
+    refuse_platforms(hosts)
     check(hosts)
-    return hosts
+
+
+def refuse_platforms(hosts: Sequence[InventoryHost]) -> None:
+    """Raise ConfigError for a target on a platform that has something else for the running command."""
+    for host in hosts:
+        if host.platform:
+            from provision.platforms.platform_model import find
+
+            context = click.get_current_context(silent=True)
+            command = str(context.info_name) if context else ""
+            if hint := find(host.platform).instead(host, command):
+                message = f"is on the platform {host.platform}, where prov {command} does nothing"
+                raise host.error(("platform",), message, hint)
 
 
 def meant(scope: Scope, refs: Mapping[str, str] | None = None) -> list[InventoryHost]:
@@ -83,6 +105,7 @@ def assigned(
     from provision.inventory.loaded import without_errors
 
     hosts = meant(scope, refs) if hosts is None else hosts
+    refuse_platforms(hosts)
     problems = Problems()
     sound = without_errors(hosts, problems)
     if len(sound) == len(hosts):

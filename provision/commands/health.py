@@ -6,12 +6,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.of_applications import served_apps, target_and_app
-from provision.cli.prepare import Scope, select
+from provision.cli.platform_targets import platform_status
+from provision.cli.prepare import Scope, check_hosts, meant
 from provision.cli.questions import ask
 from provision.errors import Exit
 from provision.report.formats import Format
@@ -39,15 +41,19 @@ def status(scope: Scope, out: Format, app: str, watch: bool) -> int:
     Exit status: 0 all is well, or --watch has ended; 3 something is wrong; 1 a host failed; 2 usage or
     configuration; 4 a host could not be reached.
     """
-    hosts = select(scope)
-    apps = served_apps(hosts, app)
+    hosts = meant(scope)
+    if all(host.platform for host in hosts):
+        look = partial(platform_status, hosts, app, out)
+    else:
+        check_hosts(hosts)
+        look = partial(shown_status, scope, out, hosts, served_apps(hosts, app))
     if not watch:
-        return shown_status(scope, out, hosts, apps)
+        return look()
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             if sys.stdout.isatty():
                 click.clear()
-            if shown_status(scope, out, hosts, apps) == Exit.INTERRUPTED:
+            if look() == Exit.INTERRUPTED:
                 break
             time.sleep(PAUSE)
     return Exit.DONE

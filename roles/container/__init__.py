@@ -159,6 +159,7 @@ def options(release: Release) -> list[str]:
         *(f"--volume={volume}" for volume in volumes(release)),
         # without a value, so that it is in no command line
         *(f"--env={name}" for name in sorted(release.environment) if name != "PYTHONPATH"),
+        *([f"--env=CREDENTIALS_DIRECTORY={release.credentials_folder}"] if release.credentials else []),
     ]
 
 
@@ -168,11 +169,14 @@ def volumes(release: Release) -> list[str]:
     writable = [release.data, *app.sandbox.writable_paths]
     # made on the host: files from templates, and what collectstatic has collected, with its manifest
     made = [*app.files, *(app.collected if app.collects_static else ())]
+    # systemd would hand credentials to podman's user: root
+    credentials = [release.credentials_folder] if release.credentials else []
     sockets = {socket_folder(each) or "" for each in release.bindings if each.way == "socket"} - {""}
     elsewhere = any(each.is_elsewhere for each in release.bindings)
     return [
         *(f"{path}:{path}" for path in writable),
         *(f"{release.root}/{path}:{inside}/{path}:ro" for path in made),
+        *(f"{path}:{path}:ro" for path in credentials),
         *(f"{path}:{path}" for path in sorted(sockets)),
         # the folder, as certificates are renewed
         *([f"{TLS_FOLDER}:{TLS_FOLDER}:ro"] if elsewhere else []),

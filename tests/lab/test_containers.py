@@ -52,10 +52,20 @@ def test_a_change_and_the_way_back_lose_no_request(boxed: Boxed) -> None:
     assert traffic.lost == {}
 
 
-def test_images_go_with_their_releases(boxed: Boxed) -> None:
-    boxed.declare(keep_releases=1, processes={})
+def test_images_go_with_their_releases_and_secrets_can_be_files(boxed: Boxed) -> None:
+    boxed.declare(keep_releases=1, processes={}, secrets_as="credentials")
     boxed.edit("2")
     verdict = boxed.judged("one release is kept")
     assert (verdict.exact, verdict.failed) == (True, ""), verdict
+    assert boxed.said()["secret"] == f"{CANARY}\nsecond line $x"
+    shown = boxed.prov(
+        "exec",
+        "shop",
+        "--",
+        "python",
+        "-c",
+        "import os; print(os.listdir(os.environ['CREDENTIALS_DIRECTORY']))",
+    )
+    assert "['SECRET_KEY']" in shown.stdout
     assert len(boxed.images()) == 1
     assert [name.partition("-shop-")[0] for name in boxed.containers()] == ["app"]

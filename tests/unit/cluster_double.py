@@ -25,13 +25,15 @@ class Cluster:
     """objects: by resource and name.  requests: (method, path) of each.  pods: those that are listed.
 
     refusal: status and message that changes get.  idle: whether no controller is at work.
-    hidden: whether its pods may not be seen.  left: requests that are still answered; None for all.
+    logs: lines of containers, by pod.  hidden: whether its pods may not be seen.
+    left: requests that are still answered; None for all.
     """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self.requests: list[tuple[str, str]] = []
         self.pods: list[Object] = []
+        self.logs: dict[str, str] = {}
         self.refusal: tuple[int, str] | None = None
         self.idle = False
         self.hidden = False
@@ -70,7 +72,7 @@ class Cluster:
 def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self, status: int, value: Any) -> None:
-            data = json.dumps(value).encode()
+            data = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -102,7 +104,13 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 found = cluster.objects.pop((resource, name), None)
                 self.answer(200 if found else 404, {})
             elif name.endswith("/log"):
-                self.answer(200, "no module named shop")
+                pod = name.partition("/")[0]
+                if "timestamps" not in query:
+                    self.answer(200, "no module named shop")
+                elif pod in cluster.logs:
+                    self.answer(200, cluster.logs[pod].encode())
+                else:
+                    self.answer(400, {"message": "container is waiting to start: ContainerCreating"})
             elif name:
                 found = cluster.objects.get((resource, name))
                 self.answer(200, found) if found else self.answer(404, {"message": "not found"})

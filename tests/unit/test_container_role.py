@@ -79,6 +79,19 @@ def test_all_units_run_the_image_in_the_same_sandbox(prov: Prov) -> None:
     assert CANARY not in "".join([*texts, *found.files.values()])
 
 
+def test_credentials_are_files_that_each_container_sees(prov: Prov) -> None:
+    file = Path("inventory/hosts.yml")
+    file.write_text(
+        file.read_text().replace("server: container", "server: container\n        secrets_as: credentials")
+    )
+    found, _ = served()
+    for text in (found.service, found.workers["worker"], found.jobs["job-shop@clean.service"]):
+        (start,) = (line for line in text.splitlines() if line.startswith("ExecStart="))
+        assert " --volume=/etc/prov/shop.credentials:/etc/prov/shop.credentials:ro " in start
+        assert " --env=CREDENTIALS_DIRECTORY=/etc/prov/shop.credentials " in start
+        assert "SECRET_KEY" not in start and CANARY not in text
+
+
 def test_a_host_gets_what_the_digests_say_and_no_secret(prov: Prov) -> None:
     _, image = served()
     contents = blobs(image)

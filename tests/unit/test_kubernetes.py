@@ -185,10 +185,33 @@ def test_secrets_are_written_on_request_alone(prov: Prov, monkeypatch: pytest.Mo
     assert (status, out) == (2, "") and "does not write to a terminal" in err
 
 
-def test_pods_are_replaced_when_a_secret_changes(prov: Prov) -> None:
+def test_credentials_are_a_secret_that_each_container_sees_as_files(prov: Prov) -> None:
+    write(inventory(FULL, PARTS_OF_IT + "\n              secrets_as: credentials"))
+    objects = rendered(prov, "--with-secrets")
+    secret = objects["Secret", "shop-credentials"]
+    assert secret["data"] == {"SECRET_KEY": base64.b64encode(CANARY.encode()).decode()}
+    kubernetes_validate.validate(secret, VERSIONS[-1], strict=True)
+    assert ("Secret", "shop") not in objects
+    folder = objects["ConfigMap", "shop"]["data"]["CREDENTIALS_DIRECTORY"]
+    for document in objects.values():
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+    for pod in pods(objects):
+        (volume,) = (each for each in pod["volumes"] if each["name"] == "credentials")
+        assert volume["secret"] == {"secretName": "shop-credentials", "defaultMode": 0o440}
+        for container in (*pod["containers"], *pod["initContainers"]):
+            assert {"name": "credentials", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
+    assert (
+        "the Secret shop-credentials must exist, with the keys SECRET_KEY"
+        in prov("kubernetes", "render", "prod")[2]
+    )
+
+
+@pytest.mark.parametrize("app", ["", "secrets_as: credentials"])
+def test_pods_are_replaced_when_a_secret_changes(prov: Prov, app: str) -> None:
+    write(inventory(app=app))
     before = rendered(prov)["Deployment", "shop"]["spec"]["template"]
     assert rendered(prov)["Deployment", "shop"]["spec"]["template"] == before
-    write(inventory().replace(CANARY, "another"))
+    write(inventory(app=app).replace(CANARY, "another"))
     assert rendered(prov)["Deployment", "shop"]["spec"]["template"] != before
 
 
@@ -240,7 +263,7 @@ def test_a_target_without_a_block_is_refused(prov: Prov) -> None:
 
 
 def test_commands_for_hosts_refuse_the_target_and_others_list_it(prov: Prov) -> None:
-    for command in ("ping", "status", "drift", "run"):
+    for command in ("ping", "facts", "run"):
         status, _, err = prov(command, "prod", *(["--", "true"] if command == "run" else []))
         assert status == 2 and "prod.platform: is on the platform kubernetes" in err, command
     status, out, _ = prov("hosts")

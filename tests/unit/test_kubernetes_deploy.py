@@ -315,3 +315,84 @@ def test_a_release_of_an_application_that_the_target_lacks_is_refused(prov: Prov
 def test_options_of_hosts_are_refused(prov: Prov) -> None:
     status, _, err = prov("deploy", "prod", "--bake", "30s")
     assert status == 2 and "--bake: only deploys to hosts have this" in err
+
+
+def running(component: str, name: str, restarts: int = 0, target: str = "prod") -> dict[str, Any]:
+    """A pod as the cluster lists it."""
+    labels = {
+        "app.kubernetes.io/managed-by": "prov",
+        "app.kubernetes.io/instance": target,
+        "app.kubernetes.io/name": "shop",
+        "app.kubernetes.io/component": component,
+    }
+    container = component.partition("-")[2] or component
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"containers": [{"name": container}]},
+        "status": {"containerStatuses": [{"name": container, "restartCount": restarts, "state": {}}]},
+    }
+
+
+def test_status_says_how_each_part_is_doing(prov: Prov, cluster: Cluster) -> None:
+    write(PARTS)
+    status, out, _ = prov("status", "prod")
+    assert status == 3 and "! has no Deployment" in out
+    prov("deploy", "prod")
+    cluster.pods = [running("process-worker", "w-1", 2), running("web", "a"), running("web", "b", 1, "other")]
+    cluster.requests.clear()
+    status, out, _ = prov("status", "prod")
+    assert status == 0, out
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["prod:", "ok"] and lines[1] == ["shop", release(prov)]
+    assert [line[0] for line in lines[2:]] == ["web", "worker", "job"]
+    assert " ".join(lines[3]) == "worker 1 of 1 pods are ready 2 restarts"
+    assert {method for method, _ in cluster.requests} == {"GET"}
+    cluster.objects["deployments", "shop-worker"]["status"]["availableReplicas"] = 0
+    cluster.objects["jobs", job_name(prov)]["status"] = {"conditions": [{"type": "Failed", "status": "True"}]}
+    status, out, _ = prov("status", "prod", "shop", "--json")
+    (event,) = (json.loads(line) for line in out.splitlines() if '"status"' in line)
+    assert status == 3 and event["ok"] is False
+    assert event["apps"]["shop"]["problems"] == [
+        "worker: 0 of 1 pods are ready",
+        "commands of the release: failed",
+    ]
+
+
+def test_logs_are_those_of_the_pods_in_the_order_of_time(prov: Prov, cluster: Cluster) -> None:
+    prov("deploy", "prod")
+    cluster.pods = [running("web", "a"), running("process-worker", "w"), running("web", "starting")]
+    cluster.logs = {
+        "a": "2026-01-01T00:00:02.123456789Z second\x1b[31m\n",
+        "w": "2026-01-01T00:00:01Z first\nno time\n",
+    }
+    status, out, _ = prov("logs", "prod")
+    assert status == 0 and "\x1b" not in out
+    assert [line.split()[1:3] for line in out.splitlines()][1:] == [["w", "first"], ["a", "second\\x1b[31m"]]
+    status, out, _ = prov("logs", "prod", "--process", "worker", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [each["text"] for each in found if each["event"] == "log"] == ["first", "time"]
+    status, _, err = prov("logs", "prod", "--process", "nothing")
+    assert status == 2 and "prod has no process 'nothing'" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "rollback",
+            "prov deploy prod --release shop=REF; or at once:  kubectl --context test --namespace shop",
+        ),
+        ("releases", "kubectl --context test --namespace shop rollout history deployment/shop"),
+        ("logs prod shop -f", "kubectl --context test --namespace shop logs --follow"),
+        ("exec prod shop -- true", "exec -it deployment/shop -- COMMAND"),
+        ("restart prod shop", "rollout restart deployment/shop"),
+        ("drift", "prov plan prod"),
+    ],
+)
+def test_commands_for_hosts_say_what_to_do_instead(
+    prov: Prov, cluster: Cluster, command: str, said: str
+) -> None:
+    words = command.split() if " " in command else [command, "prod"]
+    status, _, err = prov(*words)
+    assert status == 2 and said in err, err
+    assert cluster.requests == []

@@ -1,5 +1,6 @@
 """Kubernetes: the objects of a cluster that run an application, from its settings and the block `kubernetes`."""
 
+from provision.platforms.kubernetes.cluster_answers import instead, logs_of, status_of
 from provision.platforms.kubernetes.cluster_steps import steps_of
 from provision.platforms.kubernetes.mapped_apps import check
 from provision.platforms.platform_model import DeclaredPlatform
@@ -7,6 +8,9 @@ from provision.platforms.platform_model import DeclaredPlatform
 PLATFORM = DeclaredPlatform(
     steps=steps_of,
     check=check,
+    status=status_of,
+    logs=logs_of,
+    instead=instead,
     counterparts={
         "the web process": "Deployment, Service, PodDisruptionBudget, HorizontalPodAutoscaler",
         "`processes`": "a Deployment each",
@@ -16,7 +20,7 @@ PLATFORM = DeclaredPlatform(
         "`static`": "the application serves it (WhiteNoise)",
         "`media`, `writable`": "folders of the pod, or of a volume with `storage`; the application serves `media`",
         "`environment`": "ConfigMap",
-        "`secrets`": "Secret",
+        "`secrets`": "Secret; mounted as files with `secrets_as: credentials`",
         "`domains`, `path`": "Ingress",
         "`tls`": "the Ingress: a Secret, which cert-manager can fill",
         "health": "probes for start, readiness and liveness",

@@ -6,9 +6,11 @@ Source: Kubernetes API concepts: "Server-Side Apply", "Dry-run", "Resource URIs"
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from provision.errors import UsageError
+from provision.errors import ProvError, UsageError
 from provision.inventory import InventoryHost
 from provision.platforms.kubernetes.cluster_block import BLOCK, ClusterBlock
 from provision.platforms.kubernetes.cluster_errors import refused, unanswered, unusable_login
@@ -16,6 +18,8 @@ from provision.platforms.kubernetes.cluster_errors import refused, unanswered, u
 Object = dict[str, Any]
 #: the name under which the server notes which fields prov sets
 MANAGER = "prov"
+#: statuses of a log that is not there: its container has not started, or its pod has gone
+NO_LOG = (400, 404)
 #: seconds for a request
 TIMEOUT = 30
 #: kinds of objects -> path of their API, and their name in it
@@ -99,18 +103,26 @@ class ClusterCalls:
 
     def last_lines(self, pod: str, container: str) -> str:
         """Return the last lines that a container has logged; "" if it has none."""
-        from urllib3.exceptions import HTTPError
-
-        query = [("container", container), ("tailLines", "10"), ("limitBytes", "4000")]
-        path = f"{self._path('Pod', pod)}/log"
         try:
-            answer = self._client.request(
-                "get", path, query_params=query, serialize=False, _request_timeout=TIMEOUT
-            )
-        except (self._refusal, HTTPError, OSError):
+            return self._log(pod, [("container", container), ("tailLines", "10"), ("limitBytes", "4000")])
+        except ProvError:
             # they explain a failure, and must not replace it
             return ""
-        return str(answer.data.decode(errors="replace")).strip()
+
+    def log(self, pod: str, container: str, *, lines: int, seconds: float) -> str:
+        """Return what a container has logged, each line after its time; "" before it has started. Raises ProvError.
+
+        lines, seconds: as of LogsWanted.
+        """
+        some = ("sinceSeconds", str(math.ceil(seconds))) if seconds else ("tailLines", str(lines))
+        return self._log(pod, [("container", container), ("timestamps", "true"), some])
+
+    def _log(self, pod: str, query: Sequence[tuple[str, str]]) -> str:
+        """Return a container's log."""
+        answer = self._answer(
+            "get", f"{self._path('Pod', pod)}/log", f"the log of {pod}", NO_LOG, query_params=list(query)
+        )
+        return str(answer.data.decode(errors="replace")).strip() if answer else ""
 
     def _path(self, kind: str, name: str = "") -> str:
         api, resource = PLACES[kind]
@@ -118,17 +130,19 @@ class ClusterCalls:
 
     def _call(self, verb: str, kind: str, name: str = "", *, missing: bool = False, **more: Any) -> Any:
         """Return the answer to a request. missing: return None if there is no such object."""
+        gone = (404,) if missing else ()
+        answer = self._answer(verb, self._path(kind, name), f"{kind} {name}".strip(), gone, **more)
+        return json.loads(answer.data) if answer else None
+
+    def _answer(self, verb: str, path: str, what: str, none: Sequence[int] = (), **more: Any) -> Any:
+        """Return the answer to a request. what: what it asks for.  none: statuses for which to return None."""
         from urllib3.exceptions import HTTPError
 
-        what = f"{kind} {name}".strip()
         try:
-            answer = self._client.request(
-                verb, self._path(kind, name), serialize=False, _request_timeout=TIMEOUT, **more
-            )
+            return self._client.request(verb, path, serialize=False, _request_timeout=TIMEOUT, **more)
         except self._refusal as error:
-            if missing and error.status == 404:
+            if error.status in none:
                 return None
             raise refused(verb, what, self._block, error.status or 0, str(error.body or "")) from None
         except (HTTPError, OSError) as error:
             raise unanswered(self._server, error) from None
-        return json.loads(answer.data)

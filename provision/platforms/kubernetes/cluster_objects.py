@@ -59,9 +59,10 @@ def objects_of(mapped: MappedApp) -> Iterator[ClusterObject]:
     name, block = mapped.app.name, mapped.block
     if mapped.plain:
         yield made(mapped, "v1", "ConfigMap", name, "web", wave=-2, data=mapped.plain)
-    if mapped.secrets:
-        data = {key: in_base64(value.reveal()) for key, value in mapped.secrets.items()}
-        yield made(mapped, "v1", "Secret", name, "web", wave=-2, type="Opaque", data=data)
+    for secret, values in ((name, mapped.secrets), (mapped.credentials_secret, mapped.credentials)):
+        if values:
+            data = {key: in_base64(value.reveal()) for key, value in values.items()}
+            yield made(mapped, "v1", "Secret", secret, "web", wave=-2, type="Opaque", data=data)
     if block.storage:
         wanted = {
             "accessModes": ["ReadWriteMany"],

@@ -26,6 +26,8 @@ PROTECTING = ("auth", "allow", "deny", "maintenance")
 MAPPED = ("static", "media", "auth: basic", "auth: django", "auth: certificate", *PROTECTING)
 #: CronJob, "Limitations": its Jobs' names add eleven characters
 LONGEST_CRONJOB = 52
+#: folder of `secrets_as: credentials` in a container
+CREDENTIALS = "/run/credentials"
 #: units of systemd's MemoryMax=, as Kubernetes has them
 UNITS = {"K": "Ki", "M": "Mi", "G": "Gi"}
 
@@ -54,7 +56,8 @@ class MappedApp:
         """Return the environment of its containers, besides what its image has."""
         given, names = self.release.environment, expected_of(self.release)
         # its own PYTHONPATH is in the image
-        return {name: value for name, value in given.items() if name in names or name.startswith("PROV_")}
+        found = {name: value for name, value in given.items() if name in names or name.startswith("PROV_")}
+        return {**found, **({"CREDENTIALS_DIRECTORY": CREDENTIALS} if self.credentials else {})}
 
     @property
     def plain(self) -> dict[str, str]:
@@ -65,6 +68,16 @@ class MappedApp:
     def secrets(self) -> dict[str, Secret]:
         """Return those that are."""
         return {name: value for name, value in self.variables.items() if isinstance(value, Secret)}
+
+    @property
+    def credentials(self) -> dict[str, Secret]:
+        """Return the secrets that its containers find as files."""
+        return self.release.credentials
+
+    @property
+    def credentials_secret(self) -> str:
+        """Return the name of the Secret with them."""
+        return f"{self.app.name}-credentials"
 
     @property
     def folders(self) -> list[str]:
@@ -182,7 +195,8 @@ def named_twice(host: InventoryHost, apps: Sequence[App]) -> Iterator[ConfigErro
     process `mail` of `shop`."""
     names = {app.name for app in apps}
     for app in apps:
-        for kind, parts in (("processes", app.processes), ("jobs", app.jobs)):
+        files = ("credentials",) if app.secrets and app.secrets_as == "credentials" else ()
+        for kind, parts in (("processes", app.processes), ("jobs", app.jobs), ("secrets_as", files)):
             for part in parts:
                 if f"{app.name}-{part}" in names:
                     message = f"its objects would have the names of those of {app.name}-{part}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from provision.apps.app_releases import short_hash
 from provision.inventory.fields import encoded
-from provision.platforms.kubernetes.mapped_apps import MappedApp, memory_of
+from provision.platforms.kubernetes.mapped_apps import CREDENTIALS, MappedApp, memory_of
 
 Object = dict[str, Any]
 
@@ -24,6 +24,8 @@ START_PERIOD, PERIOD = 2, 10
 PROBE_TIMEOUT, MOST_FAILURES = 5, 6
 #: digests of secrets take 0.1 s each, and are cut: who reads them can't try passwords out (RFC 7914)
 COST, DIGEST = 2**15, 6
+#: mode of files with secrets: of root, and of the group `fsGroup`
+READABLE = 0o440
 MAKE_FOLDERS = "import os, sys; [os.makedirs(path, exist_ok=True) for path in sys.argv[1:]]"
 WAIT = "import sys, time; time.sleep(float(sys.argv[1]))"
 
@@ -67,6 +69,10 @@ def container(mapped: MappedApp, name: str, command: Sequence[str] = (), **more:
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "data", "mountPath": mapped.release.data},
+            *(
+                {"name": each["name"], "mountPath": CREDENTIALS, "readOnly": True}
+                for each in credentials(mapped)
+            ),
         ],
         **more,
     }
@@ -91,7 +97,7 @@ def pod(mapped: MappedApp, component: str, containers: Sequence[Object], **more:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": list(containers),
-        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "data", **shared}],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "data", **shared}, *credentials(mapped)],
         **more,
     }
     spec["initContainers"] = [*folders(mapped), *spec.get("initContainers", ())]
@@ -100,6 +106,12 @@ def pod(mapped: MappedApp, component: str, containers: Sequence[Object], **more:
         "metadata": {"labels": {**labels(mapped, component), **version}, "annotations": digests(mapped)},
         "spec": {key: value for key, value in spec.items() if value != []},
     }
+
+
+def credentials(mapped: MappedApp) -> list[Object]:
+    """Return the volume of the secrets that containers find as files, which their group may read."""
+    secret = {"secretName": mapped.credentials_secret, "defaultMode": READABLE}
+    return [{"name": "credentials", "secret": secret}] if mapped.credentials else []
 
 
 def folders(mapped: MappedApp) -> list[Object]:
@@ -111,8 +123,8 @@ def folders(mapped: MappedApp) -> list[Object]:
 def digests(mapped: MappedApp) -> Object:
     """Return annotations that change with the environment, so that pods are replaced."""
     found = {"prov/environment": short_hash(json.dumps(mapped.plain, sort_keys=True))}
-    if mapped.secrets:
-        text = json.dumps({name: value.reveal() for name, value in mapped.secrets.items()}, sort_keys=True)
+    if secrets := {**mapped.secrets, **mapped.credentials}:
+        text = json.dumps({name: value.reveal() for name, value in secrets.items()}, sort_keys=True)
         salt = f"{mapped.host.name}/{mapped.app.name}".encode()
         digest = hashlib.scrypt(text.encode(), salt=salt, n=COST, r=8, p=1, maxmem=1 << 26)
         found["prov/secrets"] = digest.hex()[:DIGEST]

@@ -18,6 +18,9 @@ CANARY = "canary-5e7d0c21"
 SHOP = """
 import json, os, pathlib
 
+def credential(name):
+    return pathlib.Path(os.environ["CREDENTIALS_DIRECTORY"], name).read_text()
+
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json")])
     print("asked for", environ["PATH_INFO"], flush=True)
@@ -26,7 +29,7 @@ def app(environ, start_response):
         "contained": os.environ.get("container") == "podman",
         "folder": os.getcwd(),
         "user": os.getuid(),
-        "secret": os.environ["SECRET_KEY"],
+        "secret": os.environ.get("SECRET_KEY") or credential("SECRET_KEY"),
         "conf": pathlib.Path("conf/shop.ini").read_text(),
         "read_only": not os.access(".", os.W_OK) and not os.path.exists("/srv"),
         "seen": sorted(path.name for path in pathlib.Path("logs").iterdir()),
