@@ -79,7 +79,9 @@ class AuthorizedKeys(Step):
                 # sshd takes any line that fits, so this one may let in what the first does not
                 rows.append(row)
             seen.add(key)
-        return old.data([*rows, *new_rows(line for key, line in wanted_keys.items() if key not in seen)])
+        new = [*rows, *new_rows(line for key, line in wanted_keys.items() if key not in seen)]
+        # sshd takes a mark for a part of the first key, and reads no key there
+        return old._replace(mark="").data(new)
 
 
 @wanted()

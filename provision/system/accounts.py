@@ -207,11 +207,15 @@ class Accounts:
             self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
-        """Run gpasswd(1), so that exactly these users have the group as a supplementary one."""
+        """Run gpasswd(1), so that exactly these users have the group as a supplementary one.
+
+        Members that are not users, such as those of a directory that is away, only stay if none is removed.
+        """
+        have = self.members(group)
+        each = [("--add", name) for name in names if name not in have]
         with self.journaled():
-            self._run(("gpasswd", "--members", ",".join(names), group)).require(
-                "setting the members of %s" % group
-            )
+            for option, value in each if {*have} <= {*names} else [("--members", ",".join(names))]:
+                self._run(("gpasswd", option, value, group)).require("setting the members of %s" % group)
 
     def set_gid(self, group: str, gid: str) -> None:
         """Run groupmod(8)."""

@@ -205,6 +205,23 @@ def refuse_directory(at: Way, path: str) -> None:
             raise is_directory(path)
 
 
+def refuse_if_full(at: Way, path: str, size: int) -> None:
+    """Raise OSError (ENOSPC) before a large file is sent for nothing."""
+    free = os.fstatvfs(at.fd)
+    if size > free.f_bavail * free.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def refuse_folder(at: Way, path: str) -> None:
+    """Raise OSError before a folder is removed in part: it can't go, or a file system is mounted in it."""
+    if is_folder(at.name, at.fd):
+        # lazy: most runs remove none
+        from provision.system.refusals import mount_points, refuse_change, refuse_removal  # shipped
+
+        refuse_change(path, at.path, at.folder.path)
+        refuse_removal(at.path, mount_points())
+
+
 def is_directory(path: str) -> StepError:
     """Return the error for a directory in the place of a file."""
     return StepError(
@@ -213,10 +230,11 @@ def is_directory(path: str) -> StepError:
     )
 
 
-def remove_at(fd: int, name: str) -> None:
+def remove_at(fd: int, name: str, path: str) -> None:
     """Remove a name below an open directory, with all of its contents, without following links.
 
     Any depth works: folders deeper than SHALLOW are moved up first, because each level uses a descriptor.
+    path: for errors.
     """
     if not is_folder(name, fd):
         os.unlink(name, dir_fd=fd)
@@ -224,32 +242,37 @@ def remove_at(fd: int, name: str) -> None:
     top = os.open(name, FOLDER, dir_fd=fd)
     try:
         # moved folders are emptied next; additions in between are not waited for
-        while _empty(top, top, 0):
+        while _empty(top, top, 0, path):
             pass
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=fd)
 
 
-def _empty(folder: int, top: int, depth: int) -> bool:
+def _empty(folder: int, top: int, depth: int, path: str) -> bool:
     """Empty an open folder; return whether any folder in it has moved.
 
     Folders that are too deep move to the top, under new names.
     """
-    moved = False
-    for child in os.listdir(folder):
-        if not is_folder(child, folder):
-            os.unlink(child, dir_fd=folder)
-        elif depth >= SHALLOW:
-            os.rename(child, MOVED + os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=top)
-            moved = True
-        else:
-            inner = os.open(child, FOLDER, dir_fd=folder)
-            try:
-                moved = _empty(inner, top, depth + 1) or moved
-            finally:
-                os.close(inner)
-            os.rmdir(child, dir_fd=folder)
+    moved, child = False, ""
+    try:
+        for child in os.listdir(folder):
+            if not is_folder(child, folder):
+                os.unlink(child, dir_fd=folder)
+            elif depth >= SHALLOW:
+                os.rename(child, MOVED + os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=top)
+                moved = True
+            else:
+                inner = os.open(child, FOLDER, dir_fd=folder)
+                try:
+                    moved = _empty(inner, top, depth + 1, "%s/%s" % (path, child)) or moved
+                finally:
+                    os.close(inner)
+                os.rmdir(child, dir_fd=folder)
+    except OSError as error:
+        if error.filename == child:
+            error.filename, error.filename2 = "%s/%s" % (path, child), None
+        raise
     return moved
 
 

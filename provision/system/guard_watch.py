@@ -91,7 +91,7 @@ def put(folder: str, was: Dict[str, Any]) -> None:
             return
         stays = now == "dir" if was["kind"] == "dir" else was["kind"] == "file" and now != "dir"
         if now != "absent" and not stays:
-            remove_at(at.fd, at.name)
+            remove_at(at.fd, at.name, at.path)
         if was["kind"] == "link":
             os.symlink(was["target"], at.name, dir_fd=at.fd)
         elif was["kind"] == "file":

@@ -1,7 +1,6 @@
 """Files of the host, written atomically, reached by no link that others can change (paths.py). Shipped."""
 
 import contextlib
-import errno
 import os
 import stat
 from typing import (
@@ -32,6 +31,8 @@ from provision.system.descriptors import (
     open_regular,
     put_in_place,
     refuse_directory,
+    refuse_folder,
+    refuse_if_full,
     remove_at,
     remove_one,
     sync_folder,
@@ -306,11 +307,15 @@ class Files:
         self._private.clear()
 
     def remove(self, path: str) -> None:
-        """Remove a path and everything below it; links are removed, not followed."""
+        """Remove a path and everything below it; links are removed, not followed.
+
+        Raises OSError before anything is removed if a file system is mounted there or below.
+        """
         with way(path) as at:
+            refuse_folder(at, path)
             if self.record is not None:
                 self.record.keep_folder(at.fd, at.name, at.path)
-            remove_at(at.fd, at.name)
+            remove_at(at.fd, at.name, at.path)
             self._pins.drop(at)
         self._private.clear()
         if self.removed(path):
@@ -385,13 +390,6 @@ class Files:
             yield reached(fd), os.fstat(fd)
             self._pins.put(at, os.fstat(fd))
         self._private.clear()
-
-
-def refuse_if_full(at: Way, path: str, size: int) -> None:
-    """Raise OSError (ENOSPC) before a large file is sent for nothing."""
-    free = os.fstatvfs(at.fd)
-    if size > free.f_bavail * free.f_frsize:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def stat_of(st: os.stat_result, target: str) -> Stat:

@@ -19,6 +19,8 @@ MAX_LINKS = 40
 #: an extended attribute: the access control list of a file (acl(5))
 ACL = "system.posix_acl_access"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: paths of open files (proc(5))
+REACHED = "/proc/self/fd/"
 #: a descriptor for a file without opening it (open(2), "O_PATH")
 NAMED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -199,8 +201,12 @@ def way(path: str, follow: bool = False) -> Iterator[Way]:
     try:
         yield walk(path, opened.top(), opened.enter, follow)
     except OSError as error:
-        if not str(error.filename).startswith("/"):
-            # calls on descriptors know only a part of the path, but users need the whole
+        if (
+            not str(error.filename).startswith("/")
+            or str(error.filename).startswith(REACHED)
+            or error.filename2
+        ):
+            # calls on descriptors know only a part of the path, or a link's target, but users need the whole
             error.filename, error.filename2 = path, None
         raise
     finally:
@@ -234,7 +240,7 @@ def has_list(fd: int) -> bool:
 
 def reached(fd: int) -> str:
     """Return a path that leads to an open file even if its own path changes."""
-    return "/proc/self/fd/%d" % fd
+    return REACHED + str(fd)
 
 
 def kind_of(mode: int) -> str:

@@ -1,13 +1,16 @@
-"""Explain refusals of the kernel, and what to do about them. Shipped."""
+"""Explain refusals of the kernel, what to do about them, and find them before a change. Shipped."""
 
 import errno
 import fcntl
 import os
+import re
 import struct
+from typing import List, Optional, Sequence, Set
 
 #: ioctl_iflags(2): file attributes that chattr(1) sets, and those that stop even root
 GET_FLAGS = 0x80086601
-FIXED = {0x10: ("immutable", "-i"), 0x20: ("append-only", "-a")}
+IMMUTABLE = 0x10
+FIXED = {IMMUTABLE: ("immutable", "-i"), 0x20: ("append-only", "-a")}
 HINTS = {
     errno.EDQUOT: "The disk quota is used up: `quota -v` of its owner shows it.",
     errno.EROFS: "The file system is mounted read-only: `findmnt -T %s` shows it.",
@@ -50,7 +53,7 @@ def _fixed(path: str) -> str:
     """Return what prevents root from changing a path: attributes of the file, or of its folder."""
     for each in (path, os.path.dirname(path)):
         for flag, (word, option) in FIXED.items():
-            if each and _flags(each) & flag:
+            if each and flags_of(each) & flag:
                 return "%s is %s, which binds root too: `chattr %s %s` lifts that." % (
                     each,
                     word,
@@ -60,7 +63,7 @@ def _fixed(path: str) -> str:
     return "Not even root may do that here: a container, or a security module such as SELinux, forbids it."
 
 
-def _flags(path: str) -> int:
+def flags_of(path: str) -> int:
     """Return the attributes of a file or folder; 0 if its file system has none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -73,3 +76,55 @@ def _flags(path: str) -> int:
         return 0
     finally:
         os.close(fd)
+
+
+def mount_points() -> List[str]:
+    """Return where something is mounted."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        return [_plain(line.split()[4]) for line in f]
+
+
+def refuse_removal(path: str, points: Sequence[str]) -> None:
+    """Raise OSError if something is mounted at a real path, or below it: its contents would go first.
+
+    points: as of mount_points.
+    """
+    for point in points:
+        if point == path or point.startswith(path + "/"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), point)
+
+
+def refuse_change(path: str, here: str, folder: str) -> None:
+    """Raise the OSError with which the kernel would refuse a change, as far as that shows before.
+
+    path: for the error.  here: the real path that changes, "" for a name that does not exist yet.
+    folder: the real one whose names change, "" if they stay.
+    """
+    if os.statvfs(folder or here).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+    if (folder and flags_of(folder) & IMMUTABLE) or (here and flags_of(here) & sum(FIXED)):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), path)
+
+
+class Refusals:
+    """Refuses in a plan what the kernel would refuse, until a command of the plan may have changed that."""
+
+    def __init__(self) -> None:
+        #: folders whose names may change
+        self._free: Set[str] = set()
+        self._points: Optional[List[str]] = None
+
+    def refuse(self, path: str, here: str, *, real: bool, named: bool, removed: bool) -> None:
+        """Raise OSError for a change of a real path. real: whether it exists.  named: its name stays."""
+        folder = os.path.dirname(here)
+        if real or folder not in self._free:
+            refuse_change(path, here if real else "", "" if named else folder)
+            self._free.update([] if named else [folder])
+        if removed and real:
+            self._points = mount_points() if self._points is None else self._points
+            refuse_removal(here, self._points)
+
+
+def _plain(word: str) -> str:
+    """Return a word of proc(5)'s mountinfo without escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), word)

@@ -43,7 +43,7 @@ def deep(root: Path) -> Iterator[Path]:
     yield top
     if top.exists():
         at = os.open(root, os.O_RDONLY)
-        descriptors.remove_at(at, "deep")
+        descriptors.remove_at(at, "deep", "/deep")
         os.close(at)
 
 
@@ -66,7 +66,7 @@ def test_many_branches_are_removed(root: Path, deep: Path) -> None:
         (deep / "level-0" / name).mkdir()
         (deep / "level-0" / name / "x").write_text("x")
     at = os.open(root, os.O_RDONLY)
-    descriptors.remove_at(at, "deep")
+    descriptors.remove_at(at, "deep", "/deep")
     os.close(at)
     assert sorted(path.name for path in root.iterdir()) == ["outside"]
 

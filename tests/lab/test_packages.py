@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.hosts import Hosts, on
 from helpers.repositories import Signer, Tiny, deb_repository, prepare
+from hypothesis import example
 from hypothesis import strategies as st
 
 from provision.lab import openssh
@@ -258,6 +259,7 @@ def packages() -> Picture:
     }
 
 
+@example(done=[DONE[4], DONE[6]], wanted=NoPackages("t-lib"))
 @drawn(done=st.lists(st.sampled_from(DONE), max_size=2), wanted=st.sampled_from(WANTED))
 def test_packages_of_others(inside: Inside, done: list[str], wanted: Step) -> None:
     inside.fresh().sh(

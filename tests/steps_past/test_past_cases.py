@@ -15,8 +15,10 @@ from past import hold
 from pictures import Picture
 
 from provision.steps.authorized_keys import AuthorizedKeys
+from provision.steps.base import Step
 from provision.steps.cron import Job
-from provision.steps.files import File
+from provision.steps.files import Absent, Directory, File, Link
+from provision.steps.groups import Group
 from provision.steps.hosts import HostsEntry
 from provision.steps.ini_files import IniValue
 from provision.steps.mounts import Mount
@@ -80,6 +82,16 @@ def test_a_key_that_is_only_in_a_comment_or_lacks_its_options(hosts: Hosts, ther
     assert at.read_text().splitlines() == [*comments, wanted]
 
 
+def test_a_key_behind_a_mark_of_utf8_is_none_for_sshd(hosts: Hosts) -> None:
+    host = hosts.new()
+    at = host.root / "keys"
+    at.write_text(f"\ufeff{KEY} ci\n")
+    step = AuthorizedKeys("games", [f"{KEY} ci"], False, str(at))
+    assert hold(host, step).changed
+    host.run(step)
+    subprocess.run(["ssh-keygen", "-l", "-f", str(at)], check=True, capture_output=True)
+
+
 def test_backslashes_and_percent_signs_reach_the_job(hosts: Hosts) -> None:
     host = hosts.new("/etc")
     host.sh("mkdir -p /etc/cron.d")
@@ -132,3 +144,63 @@ def test_undo_of_a_user_a_mount_and_a_file_takes_back_all(hosts: Hosts) -> None:
     )
     assert not held.failed
     assert held.after["mounts"][0]
+
+
+MOUNTED = "mkdir -p /etc/x/m; echo other >/etc/x/other; mount -t tmpfs tmpfs /etc/x/m; echo data >/etc/x/m/f"
+NEW = Tree("/etc/x", [("m", 0o644, Source.of("new"), "")])
+
+
+@pytest.mark.parametrize("step", [Absent("/etc/x"), NEW], ids=["absent", "tree"])
+def test_what_is_mounted_in_a_folder_that_is_to_go_keeps_its_files(hosts: Hosts, step: Step) -> None:
+    host = hosts.new("/etc", kept=True)
+    host.sh(MOUNTED)
+    found = "/etc/x/m/f", "/etc/x/other"
+    look = lambda: host.sees(lambda: {path: (Path(path).exists(),) for path in found})  # noqa: E731
+    held = hold(host, step, picture=look)
+    assert held.failed == "device or resource busy: /etc/x/m"
+    assert held.after == dict.fromkeys(found, (True,))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        File("/etc/ro/f", "new"),
+        File("/etc/ro/new", "new"),
+        File("/etc/ro/f", "old\n", mode=0o600),
+        Directory("/etc/ro/new"),
+        Directory("/etc/ro/d", owner="games"),
+        Link("/etc/ro/new", "/srv/target"),
+        Absent("/etc/ro/f"),
+        Absent("/etc/ro/d"),
+        Line("/etc/ro/f", "new"),
+        Tree("/etc/ro/d", [("new", 0o644, Source.of("new"), "")]),
+    ],
+    ids=lambda step: step.label().replace("/etc/", ""),
+)
+@pytest.mark.parametrize(
+    ("past", "message"),
+    [
+        ("mount -o remount,ro /etc/ro", "read-only file system: /etc/ro/"),
+        ("chattr -R +i /etc/ro", "operation not permitted: /etc/ro/"),
+    ],
+)
+def test_a_plan_fails_where_the_kernel_will_refuse(hosts: Hosts, step: Step, past: str, message: str) -> None:
+    host = hosts.new("/etc", kept=True)
+    host.sh(
+        "mkdir /etc/ro; mount -t tmpfs tmpfs /etc/ro; mkdir /etc/ro/d; echo old >/etc/ro/f; touch /etc/ro/d/g"
+    )
+    host.sh(past)
+    held = hold(host, step, picture=dict)
+    assert held.failed.startswith(message)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_members_of_a_group_that_are_no_users(hosts: Hosts, exclusive: bool) -> None:
+    host = hosts.new("/etc")
+    host.sh("printf 'g1:x:5555:ghost\\n' >>/etc/group; printf 'g1:!::ghost\\n' >>/etc/gshadow")
+    step = Group("g1", members=["games"], exclusive=exclusive)
+    assert not hold(host, step, picture=dict).failed
+    host.run(step)
+    assert host.tells("grep", "^g1:", "/etc/group").strip().split(":")[3] == (
+        "games" if exclusive else "ghost,games"
+    )

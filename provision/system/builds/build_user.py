@@ -122,7 +122,7 @@ def _make(folder: str, uid: int) -> None:
 
 def _remove(name: str) -> None:
     with way("%s/%s" % (HOME, name)) as at:
-        remove_at(at.fd, at.name)
+        remove_at(at.fd, at.name, at.path)
 
 
 def _configure(home: str, uid: int) -> None:

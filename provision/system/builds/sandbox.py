@@ -109,7 +109,7 @@ def _finish(uid: int, folder: str, left: Left, leads_to: Sequence[str], mark: st
     end_processes(uid)
     with way("%s/%s" % (folder, mark)) as at, contextlib.suppress(FileNotFoundError):
         # before the handover: a mark that belongs to root is trusted
-        remove_at(at.fd, at.name)
+        remove_at(at.fd, at.name, at.path)
     take(folder, uid, left, leads_to)
 
 

@@ -55,6 +55,15 @@ def explain(result: Result, query: Query) -> StepError:
     if "Essential packages were removed" in said:
         return failure("without that package the system would not work", result, "prov does not remove it.")
     if "unmet dependencies" in said:
+        # " t-app : Depends: t-lib but it is not going to be installed"
+        named = {*re.findall(r"(?m)^ (\S+) : ", said)}
+        held = sorted(named.intersection(query("apt-mark", "showhold").stdout.split()))
+        if held:
+            return failure(
+                "%s would have to change, but is on hold" % ", ".join(held),
+                result,
+                "To release the hold, add apt.hold(c, %r, held=False) before this step." % held[0],
+            )
         return failure(
             "apt can't make these packages fit together",
             result,

@@ -21,6 +21,7 @@ from provision.system.paths import (
     walk,
     way,
 )
+from provision.system.refusals import Refusals
 from provision.system.source import Source
 
 #: bytes; a plan fetches smaller contents when a later step reads them, and knows larger ones by hash
@@ -55,6 +56,9 @@ class PlannedFiles(Files):
         #: where ways to files have led, by the user who went and the folder as it was written
         self._folders: Dict[Tuple[int, str], Folder] = {}
         self._acls: Dict[Tuple[str, bool], bytes] = {}
+        #: an earlier step runs a command that may mount, or free, what the kernel would refuse to change now
+        self.unsure = False
+        self._refusals = Refusals()
 
     # -- reading
 
@@ -162,6 +166,7 @@ class PlannedFiles(Files):
     ) -> None:
         here = self._new(path)
         self._refuse_directory(here, path)
+        self._refuse(here, path)
         if isinstance(content, bytes):
             stat = Stat("file", mode, uid, gid, len(content))
             self._set(here, Node(stat, content, hashlib.sha256(content).hexdigest()))
@@ -182,6 +187,7 @@ class PlannedFiles(Files):
         if now.kind == "dir":
             raise IsADirectoryError(21, os.strerror(21), origin)
         self._refuse_directory(at, path)
+        self._refuse(at, path)
         stat = Stat("file", mode, uid, gid, now.size)
         if node is None or node.real:
             self._set(at, Node(stat, real=node.real if node else here))
@@ -192,15 +198,18 @@ class PlannedFiles(Files):
         here = self._new(path)
         if self._stat_at(here) is not None:
             raise FileExistsError(17, os.strerror(17), path)
+        self._refuse(here, path)
         self._set(here, Node(Stat("dir", mode, uid, gid, 0), opaque=True))
 
     def link(self, path: str, target: str) -> None:
         here = self._new(path)
         self._refuse_directory(here, path)
+        self._refuse(here, path)
         self._set(here, Node(Stat("link", 0o777, 0, 0, len(target), target)))
 
     def remove(self, path: str) -> None:
         here = self._new(path)
+        self._refuse(here, path, removed=True)
         self._drop_below(here)
         for place in [p for p in self._acls if p[0] == here or p[0].startswith(here + "/")]:
             del self._acls[place]
@@ -226,33 +235,23 @@ class PlannedFiles(Files):
     def set_mode(self, path: str, mode: int) -> None:
         here = self._new(path)
         node = self._as_node(here)
+        self._refuse(here, path, named=True)
         self._set(here, node._replace(stat=node.stat._replace(mode=mode)))
 
     def set_owner(self, path: str, uid: int, gid: int, mode: Optional[int] = None) -> None:
         here = self._new(path)
         node = self._as_node(here)
+        self._refuse(here, path, named=True)
         mode = node.stat.mode if mode is None else mode
         self._set(here, node._replace(stat=node.stat._replace(uid=uid, gid=gid, mode=mode)))
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
-        self._acls[self._new(path), default] = data
+        here = self._new(path)
+        self._refuse(here, path, named=True)
+        self._acls[here, default] = data
         self._folders.clear()
         if not default:
             self.set_mode(path, mode)
-
-    def move(self, origin: str, path: str) -> None:
-        """Move everything at origin to path, as usermod(8) does with a home."""
-        now = self.stat(origin)
-        assert now is not None  # steps only move what they have queried
-        if now.kind == "dir":
-            self.mkdir(path, now.mode, now.uid, now.gid)
-            for name in self.list(origin):
-                self.move("%s/%s" % (origin, name), "%s/%s" % (path, name))
-        elif now.kind == "link":
-            self.link(path, now.target)
-        elif now.kind == "file":
-            self.copy(origin, path, now.mode, now.uid, now.gid)
-        self.remove(origin)
 
     def bring(self, path: str, node: Node) -> None:
         """Add a path that a package installs. Existing directories stay as they are."""
@@ -382,6 +381,14 @@ class PlannedFiles(Files):
         if now is None:
             raise FileNotFoundError(2, os.strerror(2), here)
         return Node(now, real=here if now.kind == "file" else "")
+
+    def _refuse(self, here: str, path: str, named: bool = False, removed: bool = False) -> None:
+        """Raise OSError if the kernel would refuse the change. named: the name stays."""
+        if not self.unsure and not self._hidden(here) and self._real(os.path.dirname(here)):
+            node = self._nodes.get(here)
+            known = here in self._nodes and (node is None or node.real != here)
+            real = not known and self._real(here) is not None
+            self._refusals.refuse(path, here, real=real, named=named, removed=removed)
 
     def _refuse_directory(self, here: str, path: str) -> None:
         now = self._stat_at(here)

@@ -15,6 +15,7 @@ from provision.system.planned.ids import free_id
 from provision.system.planned.planned_files import PlannedFiles
 from provision.system.planned.planned_packages import PlannedApt
 from provision.system.planned.planned_units import PlannedUnits
+from provision.system.planned.relocation import move
 
 LOGIN_DEFS = "/etc/login.defs"
 #: commands whose effects are not on files
@@ -42,6 +43,7 @@ class PlannedSystem(System):
         """Pretend that the command succeeded."""
         if argv[0] not in WITHOUT_FILES:
             self._pretended.append(argv[0])
+            self._files.unsure = True
         return Result(argv, 0, "", "")
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
@@ -78,6 +80,8 @@ class PlannedAccounts(Accounts):
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
         self._shadows: Dict[str, Shadow] = {}
+        #: group -> members that the plan removes, and that are not users
+        self._removed: Dict[str, Set[str]] = {}
 
     def foreseen(self) -> List[str]:
         """Return the names of users and groups that the plan has added, changed or removed."""
@@ -124,6 +128,7 @@ class PlannedAccounts(Accounts):
         if group in self._groups and self._groups[group] is None:
             return []
         found = {name for name in super().members(group) if name not in self._users}
+        found -= self._removed.get(group, set())
         return sorted(found | {n for n, a in self._users.items() if a is not None and group in a.groups})
 
     def users_of(self, gid: int) -> List[str]:
@@ -167,7 +172,7 @@ class PlannedAccounts(Accounts):
             groups=split(options["--groups"]) if "--groups" in options else now.groups,
         )
         if "--move-home" in flags and self._files.stat(now.home) is not None:
-            self._files.move(now.home, options["--home"])
+            move(self._files, now.home, options["--home"])
 
     def set_password(self, name: str, hashed: str) -> None:
         now = self.shadow(name)
@@ -197,7 +202,9 @@ class PlannedAccounts(Accounts):
     def set_members(self, group: str, names: Sequence[str]) -> None:
         for name in {*names, *self.members(group)}:
             account = self.user(name)
-            if account is not None:
+            if account is None:
+                self._removed.setdefault(group, set()).add(name)
+            else:
                 others = set(account.groups) - {group}
                 groups = others | {group} if name in names else others
                 self._users[name] = account._replace(groups=sorted(groups))

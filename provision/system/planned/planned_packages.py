@@ -20,6 +20,7 @@ from provision.system.planned.maintainer_scripts import Scripts
 from provision.system.planned.picture import draw, write
 from provision.system.planned.planned_files import PlannedFiles
 from provision.system.planned.planned_units import PlannedUnits
+from provision.system.planned.relocation import move
 from provision.system.starts import own_policy
 
 ARCHIVES = "/var/cache/apt/archives"
@@ -170,7 +171,7 @@ class PlannedApt(Apt):
             if path in removed or self._is_ours(path, known):
                 self._files.remove(waiting)
             else:
-                self._files.move(waiting, path)
+                move(self._files, waiting, path)
 
     def _tell_units(self, scripts: Scripts) -> None:
         """Apply the scripts' commands to existing units."""

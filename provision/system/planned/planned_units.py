@@ -55,6 +55,8 @@ class PlannedUnits(Units):
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         for name in names:
+            # it may mount what is read-only now
+            self._files.unsure = self._files.unsure or name.endswith("mount")
             if verb in ("mask", "mask --runtime", "unmask"):
                 self._mask(name, verb)
                 continue
@@ -93,7 +95,7 @@ class PlannedUnits(Units):
             name: {word: value for word, value in predicted.items() if word == "enabled"}
             for name, predicted in self._predicted.items()
         }
-        self._booted = True
+        self._booted = self._files.unsure = True
 
     def bring(self, name: str, enabled: bool, started: bool, *, first: bool = False) -> None:
         """Add a package's unit, which may be enabled and started. first: also if the unit exists."""
