@@ -243,3 +243,33 @@ def test_step_needs_somebody_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for words in (["--step"], ["--step", "--json"], ["--step", "--check"]):
         with pytest.raises(UsageError):
             prov("deploy", "web1", *words)
+
+
+def test_a_release_is_imported_before_its_database_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    django = """
+        web1:
+          hosts:
+            web1:
+          vars:
+            roles: [python, app]
+            apps:
+              shop:
+                source: shop
+                target: site_.wsgi:application
+                django: {settings: site_.settings}
+                domains: [shop.test]
+    """
+    files = {"inventory.yml": django, "shop/manage.py": "", "shop/requirements.txt": "django\n"}
+    monkeypatch.chdir(project(tmp_path, files))
+    listed = events("deploy", "web1", "-i", "inventory.yml", "--list-steps")
+    (steps,) = [[step["step"] for step in task["steps"]] for task in listed if task.get("role") == "app"]
+    own = [step.rpartition("/")[2] for step in steps if "/.prov/" in step]
+    tries, chores = own.index("behind_front.py"), own.index("django_chores.py")
+    assert tries < chores
+    kinds = [step.split(" ")[0] for step in steps]
+    at = [
+        steps.index(next(step for step in steps if step.endswith(name))) for name in (own[tries], own[chores])
+    ]
+    assert kinds[at[0] + 1] == kinds[at[1] + 1] == "command", steps
