@@ -11,7 +11,7 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -147,18 +147,18 @@ class Release:
     def packages(self) -> list[str]:
         """Return the packages that the server adds to the environment: none if the requirements list them.
 
-        Raises ProvError if the requirements have hashes and lack them: pip then refuses packages without a
-        hash.
+        Raises ProvError if a requirements file has hashes and lacks them: whoever writes those wants no package
+        without one.
         """
         server = self.app.server_role
         package = server.package
         if package is None or named_in(self.requirements) & set(map(bare_name, (package, *server.aliases))):
             return []
-        if "--hash=" in self.requirements:
+        if "--hash=" in self.requirements and not self.wanted.locked:
             raise ProvError(
                 f"the requirements of {self.app.name} have hashes but do not list {bare_name(package)}",
                 where=str(self.app.source),
-                hint=f"With hashes, pip refuses packages without one: {self._with_a_hash(package)}.",
+                hint=f"Every package of a requirements file with hashes needs one: {self._with_a_hash(package)}.",
             )
         return [package]
 
@@ -263,7 +263,7 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
     known = {**app.environment, **app.secrets}
     listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
     edited = tuple(imported_from(tree, folder) for folder in wanted.edited)
-    wanted = RequiredPackages(listed.text, wanted.constraints, edited)
+    wanted = replace(wanted, text=listed.text, edited=edited)
     refuse_empty_static(app, tree)
     refuse_unimported(app, tree, wanted)
     writable = tuple(f"{app.in_source(path)}/" for path in app.writable)

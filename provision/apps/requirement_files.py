@@ -50,11 +50,14 @@ class RequiredPackages:
     text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a
     constraints file.
     edited: folders of projects that are imported from where they are (`-e`).
+    locked: whether it is from a lock file, whose tool writes hashes for everyone: they are no wish to refuse packages
+    without one, as those of a requirements file are.
     """
 
     text: str
     constraints: str = ""
     edited: tuple[str, ...] = ()
+    locked: bool = False
 
 
 @dataclass(frozen=True)

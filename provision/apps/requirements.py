@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def packages_of(
         if extras or groups:
             raise ConfigError("has no extras or groups", hint="pyproject.toml and uv.lock have.")
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
-            return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())))
+            return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())), locked=True)
         return flattened(path, tree, (root, ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"can't be read: {error}", where=at) from None
@@ -225,7 +226,8 @@ def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> 
             ) from None
     if done.returncode:
         raise ConfigError("uv: " + (done.stderr.strip().splitlines() or ["failed"])[-1])
-    return flattened(path, Exported(tree, path, done.stdout.lstrip("\n")), (top,))
+    found = flattened(path, Exported(tree, path, done.stdout.lstrip("\n")), (top,))
+    return replace(found, locked=True)
 
 
 def member(tree: FileTree, root: str, top: str) -> list[str]:
@@ -260,7 +262,7 @@ def with_project(packages: RequiredPackages, folder: str) -> RequiredPackages:
     if folder in packages.edited:
         return packages
     text = packages.text + project_line(folder) + "\n"
-    return RequiredPackages(text, packages.constraints, (*packages.edited, folder))
+    return replace(packages, text=text, edited=(*packages.edited, folder))
 
 
 class FolderTree:

@@ -14,9 +14,8 @@ from provision.steps.support.index_lines import (
     REORDERED,
     check_no_logins,
     index_changes,
-    joined,
     other_requirements,
-    without_comment,
+    requirement_lines,
     without_hashes,
 )
 from provision.steps.support.installed import (
@@ -67,7 +66,8 @@ class Venv(Step):
     requirements: the text of a requirements file; python.requirements also reads lock files, pyproject.toml.
     If it has hashes, a requirement without one is refused. A line such as "./libs/x" is a project in
     `folder`.
-    packages: further requirement specifiers.
+    packages: further requirement specifiers. Beside requirements with hashes they need none: they are
+    installed last, and change none of those.
     constraints: the text of a constraints file (pip: "Constraints Files").
     folder: a folder of the host, to which relative paths in the requirements refer.
     project: a folder of the host with a Python project, which is installed as well, as a copy. If
@@ -120,8 +120,6 @@ class Venv(Step):
         for name in self.packages:
             if not isinstance(name, str) or not name.strip() or name.startswith("-") or "\n" in name:
                 raise ValueError("%r is not a requirement" % (name,))
-        if self.packages and "--hash=" in self.requirements:
-            raise ValueError("the requirements have hashes, so all packages need one: write them there")
         if self.installer not in ("", "uv", "pip"):
             raise ValueError('installer must be "uv" or "pip", not %r' % (self.installer,))
         named = locals_in(self._lines())
@@ -173,6 +171,10 @@ class Venv(Step):
             if self._lines() and kinds != {"project"}:
                 again = ["--force-reinstall"] if "missing" in kinds else []
                 installer.install(build, self._with_sources(host, build), *again)
+                if "--hash=" in self.requirements and self.packages:
+                    installer.install(
+                        build, "\n".join([*self.packages, *map(without_hashes, self._in_index())])
+                    )
             if kinds - {"requirement"}:
                 self._install_projects(host, build, installer, alone=kinds == {"project"})
         stamp = self.path + "/" + STAMP
@@ -245,9 +247,11 @@ class Venv(Step):
         return [*found, Change("project", "", self.project)] if self.project else found
 
     def _lines(self) -> List[str]:
-        """Return the requirements, one a line; a backslash continues a line (pip's requirements format)."""
-        lines = (without_comment(line).strip() for line in joined(self.requirements).splitlines())
-        return [line for line in lines if line] + list(self.packages)
+        return [*requirement_lines(self.requirements), *self.packages]
+
+    def _in_index(self) -> List[str]:
+        """Return the requirements that are no projects of the source."""
+        return [line for line in requirement_lines(self.requirements) if local(line) is None]
 
     def _projects(self) -> List[str]:
         """Return folders and archives of the host that are installed."""
@@ -284,10 +288,8 @@ class Venv(Step):
         return [*interpreter_folders(host, self.python), *filter(None, [installer.uv]), *words]
 
     def _with_sources(self, host: "System", build: Build) -> str:
-        """Return what is installed together: all requirements, except projects if others have hashes."""
-        lines = self._lines()
-        if "--hash=" in self.requirements:
-            lines = [line for line in lines if local(line) is None]
+        """Return what is installed together: everything, or the requirements with hashes if some have them."""
+        lines = self._in_index() if "--hash=" in self.requirements else self._lines()
         return as_a_build_sees(host, build, lines, self.folder, leave=self.path)
 
     def _clear(self, host: "System") -> None:

@@ -357,3 +357,14 @@ def test_a_server_that_requirements_with_hashes_do_not_list(tmp_path: Path) -> N
     with pytest.raises(ProvError, match="have hashes but do not list gunicorn") as raised:
         assert release(tmp_path / "src").packages
     assert str(raised.value.hint).endswith("with its hash, or choose what they list: server: uwsgi.")
+
+
+def test_a_server_that_a_lock_file_does_not_list(tmp_path: Path) -> None:
+    """A lock has hashes for everyone: they are no wish of this project to refuse packages without one."""
+    locked = 'lock-version = "1.0"\n[[packages]]\nname = "flask"\nversion = "3.1.0"\n'
+    locked += 'wheels = [{ url = "https://x.test/flask.whl", hashes = { sha256 = "bb" } }]\n'
+    project(tmp_path / "src", {"pylock.toml": locked})
+    (tmp_path / "src/requirements.txt").unlink(missing_ok=True)
+    assert "--hash=" in release(tmp_path / "src").requirements
+    (package,) = release(tmp_path / "src").packages
+    assert package.startswith("gunicorn")

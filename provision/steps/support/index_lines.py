@@ -68,6 +68,13 @@ def package(line: str) -> str:
     return re.sub(r"[-_.]+", "-", found.group()).lower() if found else line
 
 
+def requirement_lines(text: str) -> List[str]:
+    """Return the requirements in a file's text, one a line; a backslash continues a line (pip's requirements
+    format)."""
+    lines = (without_comment(line).strip() for line in joined(text).splitlines())
+    return [line for line in lines if line]
+
+
 def without_hashes(line: str) -> str:
     """Return a requirement as people write it."""
     return line.split(" --hash=")[0].strip()
