@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from provision.apps.django_reading import ROOT
+
 #: seconds
 ASKING = 30
 QUESTION = """
@@ -29,7 +31,7 @@ def environment_of(folder: Path) -> Path | None:
 def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
     """Return settings of a project; empty if they can't be asked for. folder: of manage.py.
 
-    Paths below the folder begin with "/", as if the folder were the root.
+    Paths below the folder begin with ROOT, as those that were read.
     """
     python = environment_of(folder)
     if python is None or os.geteuid() == 0:
@@ -52,5 +54,5 @@ def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def below(folder: Path, value: str) -> str:
-    """Return a path below the folder relative to it; other texts unchanged."""
-    return "/" + os.path.relpath(value, folder) if value.startswith(f"{folder}/") else value
+    """Return a path below the folder as one below ROOT; other texts unchanged."""
+    return f"{ROOT}/{os.path.relpath(value, folder)}" if value.startswith(f"{folder}/") else value

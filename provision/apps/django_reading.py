@@ -7,12 +7,15 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from provision.apps.environment_reading import default_of, name_of, reads_environment
 from provision.apps.project_reading import EntryPoint, ProjectFiles
 from provision.values import dataclass
 
 SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
 #: settings modules for production, likeliest first
 PRODUCTION = ("production", "prod", "deploy", "live")
+#: the folder of manage.py in the values of settings; no real path has it
+ROOT = "/\0"
 #: settings to read
 ASKED = ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT", "BASE_DIR")
 
@@ -23,7 +26,7 @@ class DjangoProject:
 
     settings: module.  settings_path: its file.  settings_files: this and those that it imports all names from.
     target: what is served; None without wsgi.py and asgi.py.
-    values: settings as texts, as far as they could be read: paths begin with "/" and are below `root`.
+    values: settings as texts, as far as they could be read: paths below `root` begin with ROOT.
     """
 
     root: str
@@ -127,7 +130,7 @@ def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[
                 known.update(values_of(files, root, name, other))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            value = Values(known, "/" + path[len(root) + 1 if root else 0 :]).of(node.value)
+            value = Values(known, f"{ROOT}/{path[len(root) + 1 if root else 0 :]}").of(node.value)
             if isinstance(target, ast.Name):
                 if value is None:
                     known.pop(target.id, None)
@@ -173,7 +176,9 @@ class Values:
         return inner
 
     def _of_call(self, node: ast.Call) -> str | None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = name_of(node.func)
+        if reads_environment(node):
+            return self.of(default_of(node))
         arguments = [self.of(each) for each in node.args]
         if name in ("resolve", "absolute") and isinstance(node.func, ast.Attribute):
             return self.of(node.func.value)

@@ -16,37 +16,108 @@ READERS = ("env", "config")
 def required_variables(files: ProjectFiles, paths: Iterable[str]) -> dict[str, str]:
     """Return the variables that these files read without a default, and the first file that reads each.
 
-    Only what a module does when it is imported counts, and factories: `create_app` runs at the start, too.
+    Only what a module does when it is imported counts, and factories: `create_app` runs at the start, too. What is
+    done only if another variable is set does not count.
     """
     found: dict[str, str] = {}
     for path in paths:
-        for node in ast.walk(files.tree(path)):
-            for name in asked_in(node):
-                found.setdefault(name, path)
+        for name in Required(files.tree(path)).names:
+            found.setdefault(name, path)
     return {name: path for name, path in found.items() if name not in USUAL_VARIABLES}
 
 
-def asked_in(node: ast.AST) -> Iterator[str]:
-    """Yield the variable of `os.environ["X"]`, `env("X")`, `env.list("X")` or `config("X")`."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-        named, key = node.value, node.slice
-        is_environment = name_of(named) == "environ"
-    elif isinstance(node, ast.Call) and len(node.args) == 1:
-        reader = node.func
-        # env.list, env.db; but not env.get, nor app.config
-        inner = reader.value if isinstance(reader, ast.Attribute) and reader.attr != "get" else reader
-        key = node.args[0]
-        defaults = any(keyword.arg in (None, "default") for keyword in node.keywords)
-        is_environment = isinstance(inner, ast.Name) and inner.id in READERS and not defaults
-    else:
-        return
-    if (
-        is_environment
-        and isinstance(key, ast.Constant)
-        and isinstance(key.value, str)
-        and key.value.isupper()
-    ):
-        yield key.value
+class Required(ast.NodeVisitor):
+    """The variables that a module reads without a default. names: in the order of the module."""
+
+    def __init__(self, module: ast.Module) -> None:
+        self.names: list[str] = []
+        nodes = list(ast.walk(module))
+        #: whether `environ` alone is that of the process; in WSGI it is a request's
+        self._imported = any(
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and any(each.name == "environ" for each in node.names)
+            for node in nodes
+        )
+        self._declared = {name for node in nodes for name in declared_by(node)}
+        self.visit(module)
+
+    def visit_If(self, node: ast.If) -> None:
+        self.visit(node.test)
+        if not if_set(node.test):
+            self._all(node.body)
+        self._all(node.orelse)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if isinstance(node.ctx, ast.Load) and self._is_environment(node.value):
+            self._found(node.slice)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if reader_of(node) and default_of(node) is None:
+            self._found(node.args[0])
+        self.generic_visit(node)
+
+    def _all(self, nodes: Iterable[ast.stmt]) -> None:
+        for each in nodes:
+            self.visit(each)
+
+    def _is_environment(self, node: ast.expr) -> bool:
+        """Return whether this is os.environ."""
+        if isinstance(node, ast.Attribute):
+            return node.attr == "environ" and name_of(node.value) == "os"
+        return self._imported and name_of(node) == "environ"
+
+    def _found(self, key: ast.expr) -> None:
+        name = text_of(key)
+        if name.isupper() and name not in self._declared and name not in self.names:
+            self.names.append(name)
+
+
+def declared_by(node: ast.AST) -> Iterator[str]:
+    """Yield the variables to which django-environ's `Env(DEBUG=(bool, False))` gives defaults."""
+    if isinstance(node, ast.Call) and name_of(node.func) == "Env":
+        for each in node.keywords:
+            if each.arg and isinstance(each.value, ast.Tuple) and len(each.value.elts) == 2:
+                yield each.arg
+
+
+def if_set(test: ast.expr) -> bool:
+    """Return whether a condition only holds if someone has set a variable: `if env.bool("MAIL", False)`."""
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+        return name_of(test.comparators[0]) == "environ"
+    if not (isinstance(test, ast.Call) and reads_environment(test)):
+        return False
+    default = default_of(test)
+    return default is None or (isinstance(default, ast.Constant) and not default.value)
+
+
+def reader_of(node: ast.Call) -> bool:
+    """Return whether a call fails without the variable, unless it has a default: env("X"), env.list("X"), config("X").
+
+    env.get and app.config are others.
+    """
+    reader = node.func
+    inner = reader.value if isinstance(reader, ast.Attribute) and reader.attr != "get" else reader
+    return isinstance(inner, ast.Name) and inner.id in READERS and bool(node.args)
+
+
+def reads_environment(node: ast.Call) -> bool:
+    """Return whether a call returns a variable: one of reader_of, os.environ.get, os.getenv."""
+    reader = node.func
+    getter = isinstance(reader, ast.Attribute) and reader.attr == "get" and name_of(reader.value) == "environ"
+    return reader_of(node) or (bool(node.args) and (getter or name_of(reader) == "getenv"))
+
+
+def default_of(node: ast.Call) -> ast.expr | None:
+    """Return the default of a call that reads a variable; None without one. `**options` count as one."""
+    given = (each.value for each in node.keywords if each.arg in (None, "default"))
+    return node.args[1] if len(node.args) > 1 else next(given, None)
+
+
+def text_of(node: ast.expr) -> str:
+    """Return a text that is written out; "" for other expressions."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def name_of(node: ast.expr) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
-from provision.apps.django_reading import ASKED, DjangoProject, django_project, entry, module_file
+from provision.apps.django_reading import ASKED, ROOT, DjangoProject, django_project, entry, module_file
 from provision.apps.environment_reading import required_variables
 from provision.apps.procfile import ProcfileParts, read_procfile
-from provision.apps.project_reading import EntryPoint, ProjectFiles, health_of, module_of, target_of
+from provision.apps.project_reading import EntryPoint, ProjectFiles, celery_of, health_of, target_of
 from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
 from provision.apps.served_command import ServedCommand
 from provision.declared import serving_roles
@@ -184,9 +184,8 @@ class Drafting:
                 "static", {prefix(values.get("STATIC_URL"), "/static/"): static}, "filled by collectstatic"
             )
         else:
-            self._unclear.append(
-                "STATIC_ROOT could not be read: without `static`, the front serves no static files"
-            )
+            why = "is outside the project" if values.get("STATIC_ROOT") else "could not be read"
+            self._unclear.append(f"STATIC_ROOT {why}: without `static`, the front serves no static files")
         media = inside(values.get("MEDIA_ROOT"))
         if media:
             where = f"release/{media}"
@@ -297,10 +296,10 @@ class Drafting:
             name: process(words, self.name)
             for name, words in (listed or processes_in(self._services)).items()
         }
-        celery = self._files.mentions(r"(?m)^\s*\w+\s*(:\s*\w+\s*)?=\s*(celery\.)?Celery\(")
-        if not found and celery:
-            root = f"{self._django.root}/" if self._django and self._django.root else ""
-            said_in, module = celery, module_of(celery.removeprefix(root))[0].removesuffix(".celery")
+        made_in, module = celery_of(self._files)
+        if not found and made_in:
+            root = self._django.root.replace("/", ".") if self._django else ""
+            said_in, module = made_in, module.removeprefix(f"{root}.")
             found["worker"] = f"celery -A {module} worker"
             if self._files.mentions(r"beat_schedule|CELERY_BEAT|django_celery_beat"):
                 found["beat"] = process(["celery", "-A", module, "beat"], self.name)
@@ -373,8 +372,14 @@ def name_of(folder: Path) -> str:
 
 
 def inside(path: str | None) -> str:
-    """Return a folder in the settings relative to the project; "" if it is elsewhere, or unknown."""
-    return path.strip("/") if path and path.startswith("/") else ""
+    """Return a folder in the settings relative to the project; "" if it is elsewhere, or unknown.
+
+    A relative one counts from the working directory, which is the folder of manage.py.
+    """
+    if not path or (path.startswith("/") and not path.startswith(f"{ROOT}/")):
+        return ""
+    found = posixpath.normpath(path.removeprefix(ROOT).strip("/"))
+    return "" if found.startswith(".") else found
 
 
 def prefix(url: str | None, default: str) -> str:

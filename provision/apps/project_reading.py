@@ -130,17 +130,50 @@ def rank(path: str, place: str) -> tuple[int, int, int]:
 def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
     """Return names in a module that a server could serve, with their interface, if it is known."""
     stem = posixpath.basename(path).removesuffix(".py")
-    for node in files.tree(path).body:
+    tree = files.tree(path)
+    makers = {**dict.fromkeys(FACTORIES, ""), **INSTANCES, **dict(makers_in(tree))}
+    for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name, made_by = node.targets[0].id, called(node.value)
-            if made_by in INSTANCES:
-                yield name, INSTANCES[made_by]
-            elif name in NAMES and (made_by in FACTORIES or stem in MODULES[:2]):
+            if made_by in makers and (made_by in INSTANCES or name in NAMES or stem in MODULES[:2]):
+                yield name, makers[made_by]
+            elif name in NAMES and stem in MODULES[:2]:
                 yield name, ""
         elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES and not required(node.args):
             yield f"{node.name}()", ""
         elif isinstance(node, ast.ImportFrom) and stem in MODULES[:2]:
             yield from ((each.asname or each.name, "") for each in node.names if each.name in NAMES)
+
+
+def makers_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield functions of a module that say that they return an application, with its interface."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.returns is not None:
+            kind = (
+                node.returns.attr
+                if isinstance(node.returns, ast.Attribute)
+                else getattr(node.returns, "id", "")
+            )
+            if kind in INSTANCES:
+                yield node.name, INSTANCES[kind]
+
+
+def celery_of(files: ProjectFiles) -> tuple[str, str]:
+    """Return a file with an application of Celery, and how `celery -A` names it, as a module below the source.
+
+    Where Flask makes an application for it, that is in a module for workers: celery_worker.py. ("", "") without one.
+    """
+    made_in = files.mentions(r"(?m)^\s*\w+\s*(:\s*\w+\s*)?=\s*(celery\.)?Celery\(")
+    for path in files.modules if made_in else ():
+        if path != made_in and re.fullmatch(r"(.*/)?(celery_?(worker|app)|worker)\.py", path):
+            for node in files.tree(path).body:
+                names = node.names if isinstance(node, ast.ImportFrom) else []
+                found = next(
+                    (each.asname or each.name for each in names if each.name.startswith("celery")), ""
+                )
+                if found:
+                    return path, f"{module_of(path)[0]}:{found}"
+    return made_in, module_of(made_in)[0].removesuffix(".celery") if made_in else ""
 
 
 def required(arguments: ast.arguments) -> bool:

@@ -63,7 +63,10 @@ def test_they_are_installed_and_change_nothing_that_is_locked(
 
     assert run(agents, venv(wheels["old"]), plan=True)[0] == "changed"
     state, listed = run(agents, venv(wheels["old"]))
-    assert (state, [line for line in listed.splitlines() if "pip" not in line and "setuptools" not in line]) == (
+    assert (
+        state,
+        [line for line in listed.splitlines() if "pip" not in line and "setuptools" not in line],
+    ) == (
         "changed",
         ["framework 1.0", "webserver 1.0"],
     )

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from inventories import project
 
 from provision.apps import django_asking
+from provision.apps.django_reading import ROOT
 from provision.cli.main import cli
 from provision.errors import ConfigError, UsageError
 from provision.inventory import load
@@ -302,10 +303,98 @@ def test_variables_that_it_cannot_start_without_are_named(tmp_path: Path) -> Non
     _, unclear = init(tmp_path / "shop", {"main.py": main, "requirements.txt": "fastapi\n"})
     assert [text for text in unclear if "variable" in text] == [
         "main.py needs the variable SIGNING_KEY: set it in `secrets`",
+        "main.py needs the variable SITE_NAME: set it in `environment`",
         "main.py needs the variable DATABASE_URL: list the role postgres, and set `uses: {database: postgres}`",
         "main.py needs the variable CELERY_BROKER_URL: list the role redis, and set `uses: {queue: redis}`",
-        "main.py needs the variable SITE_NAME: set it in `environment`",
     ]
+
+
+def test_variables_of_requests_and_of_what_is_off_are_not_named(tmp_path: Path) -> None:
+    """As in ihatemoney, isso and wger."""
+    main = """
+        import environ, os
+        from flask import Flask
+        env = environ.Env(DEBUG_LEVEL=(int, 0))
+        def by_prefix(environ, start_response):
+            return environ["PATH_INFO"]
+        app = Flask(__name__)
+        app.level = env("DEBUG_LEVEL")
+        if env.bool("ENABLE_EMAIL", False):
+            app.mail = env.str("EMAIL_HOST"), os.environ["EMAIL_PASSWORD"]
+        if "CACHE" in os.environ:
+            app.cache = os.environ["CACHE"]
+        elif env.bool("SERVE", default=True):
+            app.served = env("SERVED_FROM")
+        else:
+            app.other = os.environ["OTHERWISE"]
+    """
+    _, unclear = init(tmp_path / "shop", {"main.py": main, "requirements.txt": "flask\n"})
+    assert [text.split()[4] for text in unclear if "variable" in text] == ["SERVED_FROM:", "OTHERWISE:"]
+
+
+@pytest.mark.parametrize(
+    ("files", "target", "interface"),
+    [
+        # flaskbb: a name of its own in wsgi.py, beside another module that makes one
+        (
+            {
+                "wsgi.py": "from shop import create_app\nshop = create_app(config='shop.cfg')\n",
+                "celery_worker.py": "from shop import create_app\napp = create_app()\n",
+            },
+            "wsgi:shop",
+            "wsgi",
+        ),
+        # fastapi-realworld-example-app: a function of its own name, which says what it returns
+        (
+            {
+                "app/__init__.py": "",
+                "app/main.py": "from fastapi import FastAPI\n"
+                "def get_application() -> FastAPI:\n    return FastAPI()\napp = get_application()\n",
+            },
+            "app.main:app",
+            "asgi",
+        ),
+    ],
+)
+def test_an_application_that_a_function_makes(
+    tmp_path: Path, files: dict[str, str], target: str, interface: str
+) -> None:
+    found, _ = init(tmp_path / "shop", {**files, "requirements.txt": ""})
+    assert (found["target"], found.get("interface", "wsgi")) == (target, interface)
+
+
+def test_a_module_for_workers_is_what_celery_is_told(tmp_path: Path) -> None:
+    files = {
+        "wsgi.py": "from flask import Flask\napp = Flask('shop')\n",
+        "shop/extensions.py": "from celery import Celery\ncelery = Celery('shop')\n",
+        "celery_worker.py": "from shop.extensions import celery\nfrom wsgi import app\n",
+        "requirements.txt": "",
+    }
+    found, _ = init(tmp_path / "shop", files)
+    assert found["processes"] == {"worker": "celery -A celery_worker:celery worker"}
+
+
+@pytest.mark.parametrize(
+    ("value", "static"),
+    [
+        # shynet, as the commands of a release run in the folder of manage.py
+        ("'compiled/'", {"/static/": "compiled"}),
+        ("os.getenv('STATIC', BASE_DIR / 'out')", {"/static/": "out"}),
+        ("'/var/www/static'", None),
+        ("env.str('STATIC', '/home/shop/static')", None),
+    ],
+)
+def test_where_static_files_are_collected(tmp_path: Path, value: str, static: dict[str, str] | None) -> None:
+    base = "import os\nfrom pathlib import Path\nBASE_DIR = Path(__file__).parent.parent\n"
+    files = {
+        "manage.py": MANAGE.replace("settings.dev", "settings"),
+        "site_/wsgi.py": WSGI,
+        "site_/settings.py": f"{base}STATIC_ROOT = {value}\n",
+        "requirements.txt": "",
+    }
+    found, unclear = init(tmp_path / "shop", files)
+    assert found.get("static") == static
+    assert static or any(text.startswith("STATIC_ROOT is outside the project") for text in unclear)
 
 
 def test_a_lock_that_only_its_tool_reads_is_told(tmp_path: Path) -> None:
@@ -355,4 +444,4 @@ def test_root_runs_no_code_of_the_project(tmp_path: Path, monkeypatch: pytest.Mo
     assert django_asking.asked(tmp_path, "x", ["STATIC_ROOT"]) == {}
     assert not (tmp_path / "ran").exists()
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert django_asking.asked(tmp_path, "x", ["STATIC_ROOT"]) == {"STATIC_ROOT": "/out"}
+    assert django_asking.asked(tmp_path, "x", ["STATIC_ROOT"]) == {"STATIC_ROOT": f"{ROOT}/out"}
