@@ -26,6 +26,8 @@ from provision.values import dataclass
 #: the default image of a lab host, and the Python version of each image
 LAB_IMAGE = "debian-12"
 PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
+#: a URL of SQLAlchemy's for a file that is not in the data folder
+SQLITE = r"""["'](sqlite(?:\+\w+)?:///(?!/var/|:memory:)[^"'\s{]+)["']"""
 #: for each use, the patterns of variables by which an application finds it
 ASKED_BY = {"database": r"DATABASE_URL", "queue": r"REDIS_URL|[\"']CELERY_(BROKER_URL|RESULT_BACKEND)[\"']"}
 ASKED_BY["cache"] = ASKED_BY["queue"]
@@ -101,6 +103,7 @@ class Drafting:
             self._of_django(self._django)
         else:
             self._static()
+            self._sqlite()
         self._health()
         self._requirements(root)
         self._python(root)
@@ -221,6 +224,17 @@ class Drafting:
             self._unclear.append(
                 f"the database of {project.settings_path} is in the release, where nothing can be written: have the "
                 'settings take the folder from os.environ["PROV_DATA_DIR"]'
+            )
+
+    def _sqlite(self) -> None:
+        """Report SQLite in the release, where nothing can be written, or in /tmp, which goes with each restart."""
+        path = self._files.mentions(SQLITE)
+        found = re.search(SQLITE, self._files.text(path)) if path else None
+        if found:
+            kept = f"sqlite:////var/lib/app-{self.name}/{self.name}.db"
+            self._unclear.append(
+                f"{path} keeps data in {found[1]}, which does not last: have it be {kept} here, or set "
+                "`uses: {database: postgres}`"
             )
 
     def _static(self) -> None:

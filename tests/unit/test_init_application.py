@@ -375,6 +375,22 @@ def test_a_module_for_workers_is_what_celery_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:////tmp/shop.db", True),
+        ("sqlite:///app.db", True),
+        ("sqlite+aiosqlite:///./app.db", True),
+        ("sqlite://", False),
+        ("sqlite:////var/lib/app-shop/shop.db", False),
+    ],
+)
+def test_a_database_that_does_not_last_is_told(tmp_path: Path, url: str, told: bool) -> None:
+    app = f"import os\nfrom flask import Flask\napp = Flask('x')\nDB = os.environ.get('DB') or '{url}'\n"
+    _, unclear = init(tmp_path / "shop", {"app.py": app, "requirements.txt": ""})
+    assert any(f"app.py keeps data in {url}, which does not last" in text for text in unclear) == told
+
+
+@pytest.mark.parametrize(
     ("value", "static"),
     [
         # shynet, as the commands of a release run in the folder of manage.py
