@@ -147,8 +147,7 @@ class Release:
     def packages(self) -> list[str]:
         """Return the packages that the server adds to the environment: none if the requirements list them.
 
-        Raises ProvError if a requirements file has hashes and lacks them: whoever writes those wants no package
-        without one.
+        Raises ProvError if a requirements file has hashes and lacks them: its author wants no package without one.
         """
         server = self.app.server_role
         package = server.package

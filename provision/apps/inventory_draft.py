@@ -11,7 +11,8 @@ from pathlib import Path
 
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
-from provision.apps.django_reading import ASKED, ROOT, DjangoProject, django_project, entry, module_file
+from provision.apps.django_reading import ASKED, DjangoProject, django_project, entry, module_file
+from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
 from provision.apps.procfile import ProcfileParts, read_procfile
 from provision.apps.project_reading import EntryPoint, ProjectFiles, celery_of, health_of, target_of
@@ -231,9 +232,9 @@ class Drafting:
         path = self._files.mentions(SQLITE)
         found = re.search(SQLITE, self._files.text(path)) if path else None
         if found:
-            kept = f"sqlite:////var/lib/app-{self.name}/{self.name}.db"
+            lasting = f"sqlite:////var/lib/app-{self.name}/{self.name}.db"
             self._unclear.append(
-                f"{path} keeps data in {found[1]}, which does not last: have it be {kept} here, or set "
+                f"{path} keeps data in {found[1]}, which does not last: have it be {lasting} here, or set "
                 "`uses: {database: postgres}`"
             )
 
@@ -357,50 +358,7 @@ class Drafting:
             self._unclear.append(f"{path} needs the variable {name}: {where}")
 
 
-def process(words: Sequence[str], name: str) -> object:
-    """Return a process as the inventory has it. name: of the application.
-
-    Celery's beat runs once, and keeps its schedule in the working directory, where nothing can be written.
-    """
-    if words[0] != "celery" or "beat" not in words:
-        return list(words)
-    options = {word.partition("=")[0] for word in words}
-    said = options & {"-s", "--schedule", "-S", "--scheduler"}
-    return {
-        "command": [*words, *([] if said else ["-s", f"/var/lib/app-{name}/celerybeat-schedule"])],
-        "on": "one",
-    }
-
-
-def text_of(command: object) -> str:
-    """Return a process's command as one line."""
-    if isinstance(command, Mapping):
-        command = command["command"]
-    return " ".join(map(str, command)) if isinstance(command, list) else str(command)
-
-
 def name_of(folder: Path) -> str:
     """Return a name for the application: the folder's, as far as units and users can have it."""
     found = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:28].rstrip("-")
     return found if re.match("[a-z]", found) else f"app-{found}"[:28].rstrip("-")
-
-
-def inside(path: str | None) -> str:
-    """Return a folder in the settings relative to the project; "" if it is elsewhere, or unknown.
-
-    A relative one counts from the working directory, which is the folder of manage.py.
-    """
-    if not path or (path.startswith("/") and not path.startswith(f"{ROOT}/")):
-        return ""
-    found = posixpath.normpath(path.removeprefix(ROOT).strip("/"))
-    return "" if found.startswith(".") else found
-
-
-def prefix(url: str | None, default: str) -> str:
-    """Return a URL in the settings as a prefix."""
-    return f"/{url.strip('/')}/" if url and "://" not in url and url.strip("/") else default
-
-
-def migrates(words: Sequence[str]) -> bool:
-    """Return whether this is what prov does automatically for a Django project."""
-    return re.search(r"manage(\.py)? (migrate|collectstatic)\b", " ".join(words)) is not None

@@ -50,8 +50,8 @@ class RequiredPackages:
     text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a
     constraints file.
     edited: folders of projects that are imported from where they are (`-e`).
-    locked: whether it is from a lock file, whose tool writes hashes for everyone: they are no wish to refuse packages
-    without one, as those of a requirements file are.
+    locked: whether it is from a lock file, whose tool always writes hashes. Those of a requirements file are written
+    to refuse packages without one.
     """
 
     text: str

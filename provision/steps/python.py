@@ -250,7 +250,7 @@ class Venv(Step):
         return [*requirement_lines(self.requirements), *self.packages]
 
     def _in_index(self) -> List[str]:
-        """Return the requirements that are no projects of the source."""
+        """Return the requirements, without projects of the source."""
         return [line for line in requirement_lines(self.requirements) if local(line) is None]
 
     def _projects(self) -> List[str]:

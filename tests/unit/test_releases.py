@@ -360,7 +360,7 @@ def test_a_server_that_requirements_with_hashes_do_not_list(tmp_path: Path) -> N
 
 
 def test_a_server_that_a_lock_file_does_not_list(tmp_path: Path) -> None:
-    """A lock has hashes for everyone: they are no wish of this project to refuse packages without one."""
+    """A lock always has hashes: this project has not asked to refuse packages without one."""
     locked = 'lock-version = "1.0"\n[[packages]]\nname = "flask"\nversion = "3.1.0"\n'
     locked += 'wheels = [{ url = "https://x.test/flask.whl", hashes = { sha256 = "bb" } }]\n'
     project(tmp_path / "src", {"pylock.toml": locked})
