@@ -282,12 +282,14 @@ def test_refusals_say_what_to_do(prov: Prov, cluster: Cluster, refusal: tuple[in
 def test_a_cluster_that_does_not_answer_is_unreachable(prov: Prov, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text(config.read_text().replace("secret-token", "old"))
-    status, out, _ = prov("deploy", "prod")
-    assert status == 1 and "does not accept the login of kubeconfig" in out
+    for command in ("deploy", "status", "logs"):
+        status, out, err = prov(command, "prod")
+        assert status == 1 and "does not accept the login of kubeconfig" in out + err, command
     with served(Cluster(), config):
         pass
-    status, out, _ = prov("plan", "prod")
-    assert status == 4 and "could not be reached" in out
+    for command in ("plan", "status", "logs"):
+        status, out, err = prov(command, "prod")
+        assert status == 4 and "could not be reached" in out + err, command
 
 
 @pytest.mark.parametrize(
