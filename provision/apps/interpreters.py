@@ -10,6 +10,9 @@ from provision.apps.application import Application
 from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost
 
+#: versions of Python to suggest, from that of the newest Debian
+MINORS = ("3.13", "3.14", "3.15", "3.12", "3.11", "3.10", "3.9")
+
 
 def version_of(app: App, system: str) -> str:
     """Return the version of an application's Python, if its setting says: "3.13", "3.11.2", or "" for any.
@@ -27,22 +30,26 @@ def unfit(release: Release, system: str) -> str:
 
     system: version of the host's own Python, such as "3.11.2".
     """
-    if not release.requires_python:
+    version = version_of(release.app, system)
+    if not version or fits(release.requires_python, version):
         return ""
+    return f"{release.app.name} requires Python {release.requires_python} but would run on {version}"
+
+
+def fits(required: str | None, version: str) -> bool:
+    """Return whether a version of Python is allowed. "3.13" stands for any of its patch releases."""
+    if not required:
+        return True
     # imported here, as few projects need it
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    version = version_of(release.app, system)
     try:
-        allowed = SpecifierSet(release.requires_python)
+        allowed = SpecifierSet(required)
     except InvalidSpecifier:
         # the project's own build reports it, if there is one
-        return ""
-    # "3.13" stands for any of its patch releases
+        return True
     candidates = [version] if version.count(".") > 1 else [f"{version}.{patch}" for patch in (0, 99)]
-    if not version or any(allowed.contains(each, prereleases=True) for each in candidates):
-        return ""
-    return f"{release.app.name} requires Python {release.requires_python} but would run on {version}"
+    return any(allowed.contains(each, prereleases=True) for each in candidates)
 
 
 def unusable(app: Application, host: InventoryHost, system: str) -> ConfigError | None:
@@ -56,5 +63,6 @@ def unusable(app: Application, host: InventoryHost, system: str) -> ConfigError 
         return host.error(("apps", app.name, "source"), str(error), error.hint)
     if not why:
         return None
-    hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
+    other = next((each for each in MINORS if fits(app.release.requires_python, each)), MINORS[-1])
+    hint = f"Name another one: `python: '{other}'`, or a path on {host.name}."
     return host.error(("apps", app.name, "python"), why, hint)

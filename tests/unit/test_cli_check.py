@@ -119,6 +119,14 @@ def test_a_source_that_its_python_cannot_run(faulty: Path) -> None:
     (faulty / "inventory/hosts.yml").write_text("\n".join(kept))
     (line,) = [each for each in found(check("web1")) if "hosts.yml" in each]
     assert line.startswith("inventory/hosts.yml:6 web1.apps.new.python: new requires Python >=3.12")
+    for required, other in ((">=3.12", "3.13"), (">=3.14", "3.14"), (">=3.9,<3.11", "3.10")):
+        (faulty / "new/pyproject.toml").write_text(
+            f'[project]\nname = "new"\nversion = "1"\nrequires-python = "{required}"\n'
+        )
+        result = check("web1")
+        assert isinstance(result.exception, ConfigErrors)
+        hints = [error.hint for error in result.exception.errors]
+        assert f"Name another one: `python: '{other}'`, or a path on web1." in hints
 
 
 def test_what_only_a_host_knows_is_no_fault(faulty: Path) -> None:
