@@ -124,7 +124,9 @@ class App(FrontSettings):
         description="Prefix below `path`: folder for uploads, in the data folder that outlives releases.",
     )
     environment: dict[VariableName, str | Secret] = Field(
-        default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
+        default={},
+        description="Environment variables. Passwords, keys and tokens are treated as secrets. `{release}` in a value "
+        "is the application's folder in its release.",
     )
     secrets: dict[VariableName, Secret] = Field(default={}, description="Variables that are secrets.")
     secrets_as: SecretsAs = "environment"

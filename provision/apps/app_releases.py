@@ -43,6 +43,8 @@ MOST_REQUIREMENTS = 16 << 20
 MIGRATION = re.compile(r"/migrations/.*\.py$|/\d{4}_\w+\.py$")
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")
+#: in values of `environment`: the application's folder in its release
+IN_RELEASE = "{release}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Release:
     def search_path(self, folder: str) -> str:
         """Return PYTHONPATH for a folder that holds the release's files."""
         root = self.inside(folder)
-        own = self.app.environment.get("PYTHONPATH")
+        own = self.own_variables.get("PYTHONPATH")
         places = [
             *(f"{root}/{each}" for each in self.app.pythonpath),
             root,
@@ -199,7 +201,9 @@ class Release:
         files = [e for e in self.entries if MIGRATION.search(f"/{e[0]}")]
         settings = self.app.django.settings if self.app.django else ""
         places = {name: without_logins(value.reveal()) for name, value in self.secret_urls.items()}
-        made_for = [summary(files), self.requirements, settings, visible(self.environment), places]
+        # another release alone is no other database
+        given = visible({**self.environment, **self.app.environment})
+        made_for = [summary(files), self.requirements, settings, given, places]
         return short_hash(json.dumps(made_for, sort_keys=True))
 
     @property
@@ -208,6 +212,12 @@ class Release:
         every = {**self.environment, **self.credentials}
         found = {name: value for name, value in every.items() if isinstance(value, Secret)}
         return {name: value for name, value in found.items() if logins(value.reveal())}
+
+    @property
+    def own_variables(self) -> dict[str, str | Secret]:
+        """Return `environment` as it is in this release: with its folder in place of `{release}`."""
+        given = self.app.environment.items()
+        return {n: v if isinstance(v, Secret) else v.replace(IN_RELEASE, self.root) for n, v in given}
 
     @property
     def environment(self) -> dict[str, str | Secret]:
@@ -222,7 +232,7 @@ class Release:
         packages = named_in(self.requirements)
         for binding in self.bindings:
             given.update(binding.environment(packages))
-        return {**given, **app.environment, **({} if self.credentials else app.secrets)}
+        return {**given, **self.own_variables, **({} if self.credentials else app.secrets)}
 
     @property
     def credentials(self) -> dict[str, Secret]:

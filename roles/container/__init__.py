@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from provision.apps.app_releases import short_hash
+from provision.apps.app_releases import short_hash, visible
 from provision.apps.application import Application
 from provision.apps.bindings import Binding
 from provision.apps.tls import TLS_FOLDER
@@ -169,6 +169,8 @@ def volumes(release: Release) -> list[str]:
     writable = [release.data, *app.sandbox.writable_paths]
     # made on the host: files from templates, and what collectstatic has collected, with its manifest
     made = [*app.files, *(app.collected if app.collects_static else ())]
+    # where variables with {release} name them
+    named = app.files if any(release.root in v for v in visible(release.own_variables).values()) else ()
     # systemd would hand credentials to podman's user: root
     credentials = [release.credentials_folder] if release.credentials else []
     sockets = {socket_folder(each) or "" for each in release.bindings if each.way == "socket"} - {""}
@@ -176,6 +178,7 @@ def volumes(release: Release) -> list[str]:
     return [
         *(f"{path}:{path}" for path in writable),
         *(f"{release.root}/{path}:{inside}/{path}:ro" for path in made),
+        *(f"{release.root}/{path}:{release.root}/{path}:ro" for path in named),
         *(f"{path}:{path}:ro" for path in credentials),
         *(f"{path}:{path}" for path in sorted(sockets)),
         # the folder, as certificates are renewed

@@ -92,6 +92,15 @@ def test_credentials_are_files_that_each_container_sees(prov: Prov) -> None:
         assert "SECRET_KEY" not in start and CANARY not in text
 
 
+def test_a_file_of_the_release_is_where_a_variable_says(prov: Prov) -> None:
+    file = Path("inventory/hosts.yml")
+    file.write_text(file.read_text().replace("{MODE: plain}", "{CONF: '{release}/conf/shop.ini'}"))
+    found, _ = served()
+    path = found.release.environment["CONF"]
+    assert str(path).startswith("/srv/shop/releases/")
+    assert f" --volume={path}:{path}:ro " in found.service
+
+
 def test_a_host_gets_what_the_digests_say_and_no_secret(prov: Prov) -> None:
     _, image = served()
     contents = blobs(image)

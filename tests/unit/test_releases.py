@@ -368,3 +368,14 @@ def test_a_server_that_a_lock_file_does_not_list(tmp_path: Path) -> None:
     assert "--hash=" in release(tmp_path / "src").requirements
     (package,) = release(tmp_path / "src").packages
     assert package.startswith("gunicorn")
+
+
+def test_the_folder_of_a_release_in_a_variable(source: Path) -> None:
+    """As for a settings file that `files` puts there, and that an application wants an absolute path of."""
+    made = release(source, environment={"SHOP_SETTINGS": "{release}/shop.cfg", "PYTHONPATH": "{release}/lib"})
+    assert made.environment["SHOP_SETTINGS"] == f"{made.path}/shop.cfg"
+    assert f"{made.path}/lib" in made.search_path(made.path)
+    (source / "shop.py").write_text("app = 2\n")
+    later = release(source, environment=made.app.environment)
+    assert later.environment["SHOP_SETTINGS"] == f"{later.path}/shop.cfg" != made.environment["SHOP_SETTINGS"]
+    assert later.migrations == made.migrations, "another release alone needs no migration"

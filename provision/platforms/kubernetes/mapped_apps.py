@@ -54,7 +54,11 @@ class MappedApp:
     @cached_property
     def variables(self) -> dict[str, str | Secret]:
         """Return the environment of its containers, besides what its image has."""
-        given, names = self.release.environment, expected_of(self.release)
+        release, names = self.release, expected_of(self.release)
+        given = {
+            name: value if isinstance(value, Secret) else value.replace(release.root, release.inside(PLACE))
+            for name, value in release.environment.items()
+        }
         # its own PYTHONPATH is in the image
         found = {name: value for name, value in given.items() if name in names or name.startswith("PROV_")}
         return {**found, **({"CREDENTIALS_DIRECTORY": CREDENTIALS} if self.credentials else {})}
