@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_reading import FACTORIES, ProjectFiles
 
 #: variables that every process has
 USUAL_VARIABLES = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"}
 #: functions of django-environ, environs and python-decouple that fail without the variable, unless given a default
 READERS = ("env", "config")
+#: exceptions that catch a missing variable: those of os.environ, and django-environ's
+MISSING = {"KeyError", "LookupError", "Exception", "ImproperlyConfigured"}
 
 
 def required_variables(files: ProjectFiles, paths: Iterable[str]) -> dict[str, str]:
@@ -48,6 +50,19 @@ class Required(ast.NodeVisitor):
             self._all(node.body)
         self._all(node.orelse)
 
+    def visit_Try(self, node: ast.Try) -> None:
+        if not any(map(gives_another, node.handlers)):
+            self._all(node.body)
+        self._all([each for handler in node.handlers for each in handler.body])
+        self._all([*node.orelse, *node.finalbody])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if node.name in FACTORIES:
+            self._all(node.body)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        """It runs for requests."""
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if isinstance(node.ctx, ast.Load) and self._is_environment(node.value):
             self._found(node.slice)
@@ -80,6 +95,13 @@ def declared_by(node: ast.AST) -> Iterator[str]:
         for each in node.keywords:
             if each.arg and isinstance(each.value, ast.Tuple) and len(each.value.elts) == 2:
                 yield each.arg
+
+
+def gives_another(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler goes on without a variable that is not set."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    caught = any(kind is None or name_of(kind) in MISSING for kind in kinds)
+    return caught and not any(isinstance(each, ast.Raise) for each in ast.walk(handler))
 
 
 def if_set(test: ast.expr) -> bool:

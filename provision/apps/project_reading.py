@@ -30,6 +30,8 @@ INSTANCES = {
     "Bottle": "wsgi",
     "Falcon": "wsgi",
 }
+#: parameters of a function that is an application by itself (PEP 3333, the ASGI specification)
+CALLABLES = {("environ", "start_response"): "wsgi", ("scope", "receive", "send"): "asgi"}
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
 NAMES = ("app", "application", "api", "server")
 #: names of modules that hold what is served, likeliest first
@@ -141,6 +143,9 @@ def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
                 yield name, ""
         elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES and not required(node.args):
             yield f"{node.name}()", ""
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in NAMES:
+            words = tuple(each.arg for each in node.args.args)
+            yield from ((node.name, kind) for each, kind in CALLABLES.items() if words == each)
         elif isinstance(node, ast.ImportFrom) and stem in MODULES[:2]:
             yield from ((each.asname or each.name, "") for each in node.names if each.name in NAMES)
 

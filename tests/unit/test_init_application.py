@@ -310,7 +310,7 @@ def test_variables_that_it_cannot_start_without_are_named(tmp_path: Path) -> Non
 
 
 def test_variables_of_requests_and_of_what_is_off_are_not_named(tmp_path: Path) -> None:
-    """As in ihatemoney, isso and wger."""
+    """As in ihatemoney, isso, wger, simplelogin and flasky."""
     main = """
         import environ, os
         from flask import Flask
@@ -327,9 +327,27 @@ def test_variables_of_requests_and_of_what_is_off_are_not_named(tmp_path: Path) 
             app.served = env("SERVED_FROM")
         else:
             app.other = os.environ["OTHERWISE"]
+        try:
+            app.most = int(os.environ["MOST"])
+        except (KeyError, ValueError):
+            app.most = 5
+        try:
+            app.url = os.environ["URL"]
+        except KeyError:
+            raise SystemExit("set URL")
+        class Heroku:
+            def init(self):
+                self.name = os.environ["SERVER_NAME"]
+        def create_app():
+            return os.environ["AT_START"]
     """
     _, unclear = init(tmp_path / "shop", {"main.py": main, "requirements.txt": "flask\n"})
-    assert [text.split()[4] for text in unclear if "variable" in text] == ["SERVED_FROM:", "OTHERWISE:"]
+    assert [text.split()[4] for text in unclear if "variable" in text] == [
+        "SERVED_FROM:",
+        "OTHERWISE:",
+        "URL:",
+        "AT_START:",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -354,6 +372,13 @@ def test_variables_of_requests_and_of_what_is_off_are_not_named(tmp_path: Path) 
             "app.main:app",
             "asgi",
         ),
+        # Radicale, and without any framework
+        (
+            {"radicale/__init__.py": "def application(environ, start_response):\n    pass\n"},
+            "radicale:application",
+            "wsgi",
+        ),
+        ({"main.py": "async def app(scope, receive, send):\n    pass\n"}, "main:app", "asgi"),
     ],
 )
 def test_an_application_that_a_function_makes(
