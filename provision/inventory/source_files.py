@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+#: ends of names of files that settings name, relative to the inventory: templates, certificates, snippets, images
+NAMED_ENDS = (".j2", ".pem", ".key", ".crt", ".cer", ".age", ".conf", ".tar")
 #: ends of names of other files: ansible-core's default of `inventory_ignore_extensions`, and texts
 IGNORED_ENDS = (
     ".pyc",
@@ -23,6 +25,7 @@ IGNORED_ENDS = (
     ".orig",
     ".cfg",
     ".retry",
+    *NAMED_ENDS,
 )
 #: ends of names without their suffix: examples, which this project has
 IGNORED_STEM_ENDS = (".example",)

@@ -23,6 +23,15 @@ def test_the_default_is_the_folder_inventory(tmp_path: Path) -> None:
     assert list(load(cwd=project(tmp_path, {"inventory/a.yml": WEB})).hosts) == ["web1"]
 
 
+@pytest.mark.parametrize(
+    "name", ["shop.cfg.j2", "shop.crt", "shop.key", "front.conf", "secrets.age", "base.tar"]
+)
+def test_files_that_settings_name_are_no_inventories(tmp_path: Path, name: str) -> None:
+    """`files`, `certificate`, `snippets` and `base` are relative to the inventory file: they lie beside it."""
+    files = {"inventory/a.yml": WEB, f"inventory/{name}": "[general]\npath = {{ release.data }}/x\n"}
+    assert list(load(cwd=project(tmp_path, files)).hosts) == ["web1"]
+
+
 def test_the_default_is_looked_for_upwards(tmp_path: Path) -> None:
     files = {
         "pyproject.toml": '[tool.prov]\ninventory = ["one.yml", "two.yml"]\n',
@@ -107,7 +116,7 @@ def pythonpath() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["CERTIFICATE", "EC PRIVATE KEY"])
-@pytest.mark.parametrize("name", ["own.crt", "chain", "own.yml"])
+@pytest.mark.parametrize("name", ["chain", "own.yml"])
 def test_a_certificate_among_the_files_is_named_once(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / "h.yml").write_text("all:\n  hosts: {web1: }\n")
     (tmp_path / name).write_text(f"-----BEGIN {kind}-----\nMIIB/+x=\nMIIC\n-----END {kind}-----\n")
