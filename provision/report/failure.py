@@ -42,6 +42,8 @@ PARTS = {
 FAILED = "the command failed"
 #: the target is not found, rather than what a file of the application's imports
 NOT_FOUND = re.compile(r"cannot be imported: (?:ModuleNotFoundError: |\S+: module .* has no attribute )")
+#: a health path that has not answered in time
+TIMED_OUT = re.compile(r" within ([\d.]+) s: ")
 #: parts after which the front may have turned to the new release
 SWITCHED = ("", "release")
 
@@ -120,6 +122,11 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
     if event.about.part == "import" and NOT_FOUND.search(title):
         where = flat(event.about.said_in) or "in the inventory"
         yield ShownLine("hint", f"Correct `target` of {event.about.app}, {where}: module:name.")
+    silent = TIMED_OUT.search(error.message)
+    if event.about.part == "health" and silent and not STATUS.search(error.message) and not cause_in(streams):
+        yield ShownLine(
+            "hint", f"If {event.about.app} needs more than {silent[1]} s to start, set `start_timeout`."
+        )
     yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
 
 

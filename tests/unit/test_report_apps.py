@@ -417,6 +417,10 @@ def test_without_a_traceback_the_last_line_is_the_cause() -> None:
     ]
     lines = failed("health", "http://s/ does not answer as it should within 30 s: connection refused", "")
     assert lines[0].endswith("does not answer as it should within 30 s: connection refused")
+    slow = "If shop needs more than 30 s to start, set `start_timeout`."
+    assert slow in [line.strip() for line in lines]
+    lines = failed("health", "http://s/ does not answer as it should within 30 s: status 500 Oops", "")
+    assert slow not in [line.strip() for line in lines], "it has started"
 
 
 def test_a_module_that_is_not_there_is_the_targets_fault_and_not_at_a_line_of_provs() -> None:
