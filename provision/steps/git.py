@@ -112,6 +112,8 @@ class Checkout(Step):
         remote = self._remote_url(host) if there and self.remote else ""
         if self.remote and remote != self.url:
             found.append(Change("remote %s" % self.remote, remote, self.url))
+        if there and found and known is None:
+            self._refuse_locked(host)
         branch = self._branch(host) if there and found and known is None else ""
         if branch:
             found.append(Change("branch", branch, "detached"))
@@ -203,6 +205,9 @@ class Checkout(Step):
         said = self._ask(host, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         if "dubious ownership" in said.stderr:
             raise failure("git does not trust %s" % self.path, said, "Pass user: the owner of the checkout.")
+        if "not a git repository" in said.stderr:
+            hint = "Remove %s with files.absent before this step if nothing in it is needed." % self.path
+            raise failure("%s/.git is damaged, or no repository" % self.path, said, hint)
         return said.stdout.strip() if said.status == 0 else ""
 
     def _remote(self, host: "System") -> str:
@@ -257,6 +262,15 @@ class Checkout(Step):
                 hint="See them with `git diff` there; force=True discards them.",
             )
         return [Change("changed file", name, "as in the commit") for name in files[:20]]
+
+    def _refuse_locked(self, host: "System") -> None:
+        """Raise StepError if git could not write its index (git-checkout(1) fails then)."""
+        lock = self.path + "/.git/index.lock"
+        if host.files.exists(lock):
+            raise StepError(
+                "%s exists: git is at work there, or was killed" % lock,
+                hint="If no git runs there (`fuser -v %s`), remove that file." % lock,
+            )
 
     def _refuse_to_overwrite(self, host: "System", want: str) -> None:
         """Raise StepError if files that git does not track are where the commit has others."""

@@ -248,8 +248,8 @@ class Hosts:
 
 def immutable(path: Path) -> bool:
     """Whether chattr(1) has made a file immutable."""
-    said = subprocess.run(["lsattr", "-d", str(path)], capture_output=True, text=True, check=False)
-    return said.returncode == 0 and "i" in said.stdout.split()[0]
+    said = subprocess.run(["lsattr", "-d", str(path)], capture_output=True, check=False)
+    return said.returncode == 0 and b"i" in said.stdout.split()[0]
 
 
 class _Forked(LoggedIn):

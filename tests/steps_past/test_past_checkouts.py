@@ -160,3 +160,21 @@ def test_undo_of_a_new_checkout_leaves_nothing_of_it(hosts: Hosts, origin: Path)
         assert at.exists() == there and not (there and list(at.iterdir()))
         (again,) = host.run(Checkout(str(origin), str(at), "v2"))
         assert again.error is None
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("index.lock", "/.git/index.lock exists: git is at work there, or was killed"),
+        ("HEAD", "/.git is damaged"),
+    ],
+)
+def test_what_a_killed_git_has_left_is_named_before_anything_changes(
+    hosts: Hosts, origin: Path, file: str, message: str
+) -> None:
+    host = hosts.new()
+    at = host.root / "src"
+    host.run(Checkout(str(origin), str(at), "v1"))
+    (at / ".git" / file).write_text("")
+    held = hold(host, Checkout(str(origin), str(at), "v2"))
+    assert f"{at}{message}" in held.failed
