@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, wanted
+from provision.system.accounts import FILES
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -71,6 +72,8 @@ class Group(Step):
         have, want = host.accounts.members(self.name), self._wanted_members(host)
         found += [Change("member", "", name) for name in want if name not in have]
         found += [Change("member", name, "") for name in have if name not in want]
+        if found and now is not None:
+            refuse_foreign(host, "group", [self.name])
         return Diff(found) if found else Diff.none("exists, id %d" % (now or 0))
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -111,6 +114,7 @@ class NoGroup(Step):
         gid = host.accounts.group(self.name)
         if gid is None:
             return Diff.none("there is no such group")
+        refuse_foreign(host, "group", [self.name])
         users = host.accounts.users_of(gid)
         if users:
             raise StepError(
@@ -143,6 +147,19 @@ def refuse_name(host: "System", name: str, *argv: str) -> None:
         said = host.ask((*argv, "--", name))
         if said.status != IN_USE:
             said.require("judging the name %r" % name, "Use letters, digits, '_', '.' and '-'.")
+
+
+def refuse_foreign(host: "System", kind: str, names: Sequence[str]) -> None:
+    """Raise StepError if one of these users or groups, which must change, is not in the host's own file.
+
+    kind: "user" or "group".
+    """
+    for name in names:
+        if not host.accounts.is_own(kind, name):
+            raise StepError(
+                "%s %s must change, but is not in %s" % (kind, name, FILES[kind]),
+                hint="Another source of /etc/nsswitch.conf, such as a directory (LDAP), has it: change it there.",
+            )
 
 
 def refuse_id(name: str, number: int, owner: str) -> None:

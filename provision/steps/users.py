@@ -8,7 +8,15 @@ from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
-from provision.steps.groups import Group, NoGroup, check_id, check_name, refuse_id, refuse_name
+from provision.steps.groups import (
+    Group,
+    NoGroup,
+    check_id,
+    check_name,
+    refuse_foreign,
+    refuse_id,
+    refuse_name,
+)
 from provision.steps.support.former_homes import keep_home
 from provision.steps.support.lockout import Guarded, login_account
 from provision.steps.support.process_ends import await_ends
@@ -109,6 +117,7 @@ class User(Step):
         if now is None:
             refuse_name(host, self.name, "useradd", "--no-create-home", "--no-user-group", "--uid", "0")
             self._refuse_id(host)
+            refuse_foreign(host, "group", self.groups)
             options = [
                 Change(WORDS.get(o, o.lstrip("-")), "", v) for o, v in self._options(host, None).items()
             ]
@@ -133,6 +142,7 @@ class User(Step):
             for o, v in self._options(host, now).items()
         ]
         found += self._login_changes(host, now)
+        self._refuse_foreign(host, now, found)
         return Diff(found) if found else Diff.none("exists, id %d" % now.uid)
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -220,6 +230,13 @@ class User(Step):
         said = "the home of %s can't be changed while their processes run: %s"
         self._refuse_busy(host, now, said, ", or leave the home as it is: %s" % now.home)
 
+    def _refuse_foreign(self, host: "System", now: "Account", changes: Sequence[Change]) -> None:
+        """Raise StepError if what changes is not this host's; usermod(8) adds any user to a group of the host's."""
+        groups = self._options(host, now).get("--groups", ",".join(now.groups)).split(",")
+        refuse_foreign(host, "group", sorted(({*groups} ^ {*now.groups}) - {""}))
+        if any(change.what != "groups" for change in changes):
+            refuse_foreign(host, "user", [self.name])
+
     def _refuse_busy(self, host: "System", now: "Account", said: str, otherwise: str) -> None:
         """Raise StepError if processes of the user run. usermod(8) refuses too, but only when called."""
         busy = [str(each) for each in of_user(now.uid) if goes_on(host, each)]
@@ -298,6 +315,7 @@ class NoUser(Step):
         now = host.accounts.user(self.name)
         if now is None:
             return Diff.none("there is no such user")
+        refuse_foreign(host, "user", [self.name])
         found = [Change("user", self.name, "")]
         home = host.files.stat(now.home) if self.with_home else None
         if home is not None and (home.kind != "dir" or home.uid != now.uid):

@@ -17,6 +17,7 @@ from typing import (
 )
 
 from provision.errors import StepError
+from provision.system.account_lines import by_name
 from provision.system.command_execution import Result
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ AGEING = {
     "inactive": "--inactive",
     "expires": "--expiredate",
 }
+
+
+#: others come from further sources of nsswitch.conf(5)
+FILES = {"user": "/etc/passwd", "group": "/etc/group"}
 
 
 class Accounts:
@@ -110,6 +115,11 @@ class Accounts:
             return grp.getgrnam(name).gr_gid
         except KeyError:
             return None
+
+    def is_own(self, kind: str, name: str) -> bool:
+        """Return whether a "user" or "group" is in this host's own file, which is all that its programs change."""
+        with open(FILES[kind], encoding="utf-8", errors="surrogateescape") as f:
+            return name in by_name(f.read())
 
     def members(self, group: str) -> List[str]:
         """Return the users with this supplementary group, sorted; none if the group does not exist."""

@@ -100,7 +100,8 @@ def refuse_change(path: str, here: str, folder: str) -> None:
     path: for the error.  here: the real path that changes, "" for a name that does not exist yet.
     folder: the real one whose names change, "" if they stay.
     """
-    if os.statvfs(folder or here).f_flag & os.ST_RDONLY:
+    # statvfs(3) follows a link
+    if os.statvfs(folder or (os.path.dirname(here) if os.path.islink(here) else here)).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
     if (folder and flags_of(folder) & IMMUTABLE) or (here and flags_of(here) & sum(FIXED)):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), path)

@@ -18,10 +18,12 @@ from pictures import Picture
 
 from provision.secrets import Secret
 from provision.steps.ageing import Ageing
+from provision.steps.base import Step
 from provision.steps.files import File
 from provision.steps.groups import Group, NoGroup
 from provision.steps.undo import Undo
 from provision.steps.users import NoUser, User
+from provision.system.accounts import FILES as OWN
 from provision.system.processes import of_user
 
 FILES = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
@@ -323,3 +325,29 @@ def test_a_user_with_processes_is_seen_by_the_plan(hosts: Hosts) -> None:
         for each in of_user(4322):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        User("games", shell="/bin/sh"),
+        User("games", groups=["audio"]),
+        User("games", groups=[], exact_groups=True),
+        User("u7", groups=["audio"]),
+        NoUser("games"),
+        Group("audio", members=["games"]),
+        NoGroup("audio"),
+    ],
+    ids=lambda step: step.label(),
+)
+def test_accounts_of_another_source_are_not_changed_here(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    host = hosts.new("/etc")
+    host.sh("gpasswd --add games video")
+    # as with a directory: the C library finds them, and the host's own files lack them
+    for kind in OWN:
+        monkeypatch.setitem(OWN, kind, "/dev/null")
+    held = hold(host, step, picture=dict)
+    assert "must change, but is not in /dev/null" in held.failed
+    assert not hold(host, User("games"), Group("audio"), picture=dict).changed

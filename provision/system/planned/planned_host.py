@@ -110,6 +110,9 @@ class PlannedAccounts(Accounts):
             return self._groups[name]
         return found
 
+    def is_own(self, kind: str, name: str) -> bool:
+        return name in (self._users if kind == "user" else self._groups) or super().is_own(kind, name)
+
     def user_name(self, uid: int) -> str:
         for name, account in self._users.items():
             if account is not None and account.uid == uid:
