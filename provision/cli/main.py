@@ -59,6 +59,7 @@ COMMANDS: dict[str, str] = {
     "image": "Make the container image of an application.",
     "kubernetes": "Write manifests of applications for Kubernetes.",
     "run": "Run one command on hosts.",
+    "db": "Copy databases of applications between environments.",
     "exec": "Run a command as an application runs.",
     "manage": "Run a command of an application's manage.py.",
     "ssh": "Open a shell on a host.",
@@ -85,6 +86,7 @@ MODULES = {
     "image": "image_commands",
     "tls": "tls_commands",
     "diff": "environment_differences",
+    "db": "database_commands",
     "vars": "host_values",
 }
 
