@@ -15,13 +15,21 @@ from provision.apps.django_reading import ASKED, DjangoProject, django_project, 
 from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
 from provision.apps.procfile import ProcfileParts, read_procfile
-from provision.apps.project_reading import EntryPoint, ProjectFiles, celery_of, health_of, target_of
+from provision.apps.project_reading import (
+    EntryPoint,
+    ProjectFiles,
+    asks_own_version,
+    celery_of,
+    health_of,
+    target_of,
+)
 from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
 from provision.apps.served_command import ServedCommand
 from provision.declared import serving_roles
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError, UsageError
 from provision.inventory.masking import names_a_secret
+from provision.steps.support.local_projects import MARKS
 from provision.values import dataclass
 
 #: the default image of a lab host, and the Python version of each image
@@ -107,6 +115,7 @@ class Drafting:
             self._sqlite()
         self._health()
         self._requirements(root)
+        self._install(root)
         self._python(root)
         self._release(served)
         processes = self._processes()
@@ -267,6 +276,11 @@ class Drafting:
             self._put("requirements", posixpath.relpath(best, root or "."), "its packages")
         else:
             self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
+
+    def _install(self, root: str) -> None:
+        path = asks_own_version(self._files)
+        if path and any(posixpath.join(root, mark) in self._files.paths for mark in MARKS):
+            self._put("install", True, f"{path} asks for its version, which only an installed project has")
 
     def _readable(self, root: str) -> None:
         """Report a lock that only its own tool reads, with the command that exports it."""

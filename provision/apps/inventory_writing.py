@@ -67,6 +67,8 @@ def commented(line: str, comment: str) -> str:
 
 def flow(value: object) -> str:
     """Return a value as YAML on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):

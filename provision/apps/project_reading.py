@@ -36,6 +36,8 @@ FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_fact
 NAMES = ("app", "application", "api", "server")
 #: names of modules that hold what is served, likeliest first
 MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api", "run", "__init__")
+#: a project that asks for a version: of a name, or of its own
+VERSION = re.compile(r"""\bversion\(\s*(?:["']([\w.-]+)["']|__name__|__package__)\s*\)""")
 HEALTH = re.compile(
     r"""["'/^](_?health(?:z|check|_check|-check)?|healthz?/(?:ready|live)|livez|readyz|__heartbeat__)(/?)\$?["'?]"""
 )
@@ -202,6 +204,17 @@ def interface_of(files: ProjectFiles) -> str:
         if files.mentions(r"(?m)^\s*(from|import) (fastapi|starlette|quart|litestar|sanic)\b")
         else "wsgi"
     )
+
+
+def asks_own_version(files: ProjectFiles) -> str:
+    """Return the file in which a project asks for its own version, which only an installed one has; "" if none does."""
+    packages = {path.removeprefix("src/").split("/")[0] for path in files.modules if "/" in path}
+    for path in files.modules:
+        text = files.text(path)
+        asked = VERSION.findall(text) if "importlib" in text else []
+        if any(not named or named.replace("-", "_").lower() in packages for named in asked):
+            return path
+    return ""
 
 
 def health_of(files: ProjectFiles) -> tuple[str, str]:

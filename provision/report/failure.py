@@ -44,6 +44,10 @@ FAILED = "the command failed"
 NOT_FOUND = re.compile(r"cannot be imported: (?:ModuleNotFoundError: |\S+: module .* has no attribute )")
 #: a health path that has not answered in time
 TIMED_OUT = re.compile(r" within ([\d.]+) s: ")
+#: a project that asks for its own version; only an installed project has one
+NO_METADATA = re.compile(
+    r"No package metadata was found for (\S+)|The '([\w.-]+)\S*' distribution was not found"
+)
 #: parts after which the front may have turned to the new release
 SWITCHED = ("", "release")
 
@@ -119,15 +123,23 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
         yield from lines("dim", f"continues: {event.ignored}")
     # that the release before still runs has been said
     yield from hint(error, event.host, error.hint.replace(UNTOUCHED, ""))
+    yield from (ShownLine("hint", text) for text in advice(event, title, streams))
+    yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
+
+
+def advice(event: StepDone, title: str, streams: str) -> Iterator[str]:
+    """Return what the inventory may lack, as sentences. title: of the failure.  streams: what its program said."""
+    app, error = event.about.app, event.error
     if event.about.part == "import" and NOT_FOUND.search(title):
         where = flat(event.about.said_in) or "in the inventory"
-        yield ShownLine("hint", f"Correct `target` of {event.about.app}, {where}: module:name.")
-    silent = TIMED_OUT.search(error.message)
-    if event.about.part == "health" and silent and not STATUS.search(error.message) and not cause_in(streams):
-        yield ShownLine(
-            "hint", f"If {event.about.app} needs more than {silent[1]} s to start, set `start_timeout`."
-        )
-    yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
+        yield f"Correct `target` of {app}, {where}: module:name."
+    missing = NO_METADATA.search(title) if event.about.part == "import" else None
+    if missing:
+        name = missing[1] or missing[2]
+        yield f"If {name} is the project itself, set `install: true`: that installs it, too."
+    silent = TIMED_OUT.search(error.message) if event.about.part == "health" and error else None
+    if silent and error and not STATUS.search(error.message) and not cause_in(streams):
+        yield f"If {app} needs more than {silent[1]} s to start, set `start_timeout`."
 
 
 def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:

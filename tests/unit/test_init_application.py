@@ -388,6 +388,20 @@ def test_an_application_that_a_function_makes(
     assert (found["target"], found.get("interface", "wsgi")) == (target, interface)
 
 
+@pytest.mark.parametrize(("asks", "installed"), [("'shop'", True), ("__package__", True), ("'flask'", False)])
+def test_a_project_that_asks_for_its_own_version_is_installed(
+    tmp_path: Path, asks: str, installed: bool
+) -> None:
+    """As isso, which can't be imported otherwise."""
+    files = {
+        "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n",
+        "shop/__init__.py": f"from importlib.metadata import version\n__version__ = version({asks})\n",
+        "shop/wsgi.py": "from flask import Flask\napp = Flask('shop')\n",
+    }
+    found, _ = init(tmp_path / "shop", files)
+    assert found.get("install", False) == installed
+
+
 def test_a_module_for_workers_is_what_celery_is_told(tmp_path: Path) -> None:
     files = {
         "wsgi.py": "from flask import Flask\napp = Flask('shop')\n",

@@ -382,6 +382,15 @@ def test_a_release_that_cannot_be_imported_is_told_by_its_line() -> None:
     ]
 
 
+def test_a_project_that_is_not_installed_is_told_how_to_be() -> None:
+    """As isso, which asks for its own version."""
+    said = "importlib.metadata.PackageNotFoundError: No package metadata was found for shop\n"
+    lines = failed("import", "the command failed", said)
+    assert lines[2] == "    If shop is the project itself, set `install: true`: that installs it, too."
+    old = "pkg_resources.DistributionNotFound: The 'shop' distribution was not found and is required\n"
+    assert failed("import", "the command failed", old)[2] == lines[2]
+
+
 def test_an_answer_that_is_an_error_is_told_with_its_cause_once() -> None:
     own = "/srv/shop/instances/81aee9666318"
     trace = (
