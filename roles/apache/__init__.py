@@ -157,6 +157,8 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             pool=places.pool,
             people=places.people,
             websockets=places.websockets,
+            without=places.without,
+            again=places.again,
             hashed=HASHED,
             parts=PARTS,
             cacheable=cacheable,

@@ -127,6 +127,21 @@ def options(site: Site, place: Location) -> list[str]:
     ]
 
 
+def without(site: Site) -> dict[str, list[Backend]]:
+    """Return the pools for second tries by their names: all hosts but one, in the order of the hosts left out."""
+    if not site.balanced or len(site.backends) < 2:
+        return {}
+    return {
+        f"{pool(site)}-without-r{number}": [each for each in site.backends if each is not left_out]
+        for number, left_out in enumerate(site.backends, 1)
+    }
+
+
+def again(app: App) -> str:
+    """Return the prefix of second tries of an application's requests, for Apache itself only."""
+    return f"/.prov-again/{app.name}"
+
+
 def error_place(app: App) -> str:
     """Return the prefix of an application's error pages, for Apache itself only."""
     return f"/.prov-errors/{app.name}/"

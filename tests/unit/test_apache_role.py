@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from provision.apps.app_model import App
 from provision.apps.settings import Cache, RateLimit
 from provision.serving.locations import Location
+from provision.serving.sites import Backend, Site
 from roles.apache import cache, limits, places
 
 
@@ -59,3 +62,16 @@ def test_what_lies_in_a_cached_place() -> None:
     others = [(None, around), (None, inside)]
     assert places.inside_cached(inside, others)  # type: ignore[arg-type]
     assert not places.inside_cached(Location("/c/", "app"), others)  # type: ignore[arg-type]
+
+
+def test_a_second_try_is_for_every_host_but_the_one_that_failed() -> None:
+    backends = [Backend(f"10.0.0.{number}:443") for number in (1, 2, 3)]
+    shop: Any = app()
+    site = Site(shop, tuple(backends), balanced=True)
+    assert places.without(site) == {
+        "app-shop-without-r1": backends[1:],
+        "app-shop-without-r2": [backends[0], backends[2]],
+        "app-shop-without-r3": backends[:2],
+    }
+    assert places.without(Site(shop, (backends[0],), balanced=True)) == {}, "no other host"
+    assert places.without(Site(shop, tuple(backends))) == {}, "sockets of this host"

@@ -5,6 +5,10 @@
 local connection = {["close"] = true, ["keep-alive"] = true, ["upgrade"] = true}
 
 function without_tricks(r)
+    -- a second try (site.conf): mod_proxy would give its answer the status of the first one
+    if string.sub(r.uri, 1, 13) == "/.prov-again/" and r.subprocess_env["REDIRECT_STATUS"] then
+        r.status = 200
+    end
     for name in pairs(r:headers_in_table()) do
         -- as nginx does: application servers write "-" as "_" in the names that they pass on, so that one of these would
         -- stand for a header that the front sets or drops
