@@ -101,9 +101,7 @@ class App(FrontSettings):
         default_factory=lambda data: serving_roles.default_server(data["interface"]),
         description="The role that runs it. Default: depends on `interface`, see [servers](servers.md).",
     )
-    front: FrontName = Field(
-        default=DEFAULT_FRONT, description="The role of its front, which does TLS and static files."
-    )
+    front: FrontName = Field(default=DEFAULT_FRONT, description="The role of its front: TLS, static files.")
     domains: tuple[Domain, ...] = Field(
         min_length=1, description="Host names under which it is served; the first label may be `*`."
     )
