@@ -334,10 +334,8 @@ class App(FrontSettings):
     @model_validator(mode="after")
     def _finds_its_roles(self, info: ValidationInfo) -> App:
         folders = role_folders(info)
-        self._server, self._front = (
-            serving_roles.named(self.server, folders),
-            fronts.named(self.front, folders),
-        )
+        self._server = serving_roles.named(self.server, folders)
+        self._front = fronts.named(self.front, folders)
         return self
 
     @property
