@@ -1,14 +1,15 @@
-"""What keeps deploys away: holds of applications after a rollback, and locks of hosts by an operator.
+"""What keeps deploys away: holds of applications after a rollback, locks of hosts by an operator, and a full disk.
 
 Shipped to hosts (Python 3.8, standard library).
 """
 
 import os
 import time
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_seconds, check_text, step, wanted
+from provision.steps.support.room import lacking
 from provision.system.memory.ledger import now
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import held, person, read_book, write_book
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
 
 @wanted()
 class ChangesAllowed(Step):
-    """A host that no operator has locked, and applications that no rollback holds. Changes nothing.
+    """A host that no operator has locked, applications that no rollback holds, and room for their releases.
+    Changes nothing.
 
     homes: of the applications that the run deploys, such as /srv/shop. A plan says what a deploy would refuse,
     in its outcome's stdout.
+    releases: by folder, the bytes and the number of files.  environments: folders of virtual environments.
     """
 
     homes: Sequence[str] = ()
+    releases: Mapping[str, Sequence[int]] = ()  # type: ignore[assignment]
+    environments: Sequence[str] = ()
 
     def label(self) -> str:
         return "changes are allowed"
 
     def validate(self) -> None:
-        for home in self.homes:
-            check_path(home, "homes")
+        for path in (*self.homes, *dict(self.releases), *self.environments):
+            check_path(path, "path")
 
     def check(self, host: "System") -> Diff:
         found = self._found(host)
@@ -58,6 +63,9 @@ class ChangesAllowed(Step):
             if hold:
                 app = home.rsplit("/", 1)[-1]
                 found.append((held(home, hold), "Once the cause is gone:  prov resume HOST %s" % app))
+        lacks = lacking(host, dict(self.releases), self.environments)
+        if lacks:
+            found.append((lacks, "Free some, or have fewer releases kept (`keep_releases`), and run again."))
         return found
 
     def apply(self, host: "System", diff: Diff) -> None:

@@ -8,7 +8,14 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
 from provision.steps.support.enabling import enabled_otherwise, set_enabled
 from provision.steps.support.foresight import MAKERS, foresee
-from provision.steps.support.held_ports import ListeningPort, check_ports, claim, of_socket, refuse_held
+from provision.steps.support.held_ports import (
+    ListeningPort,
+    check_ports,
+    claim,
+    make_way,
+    of_socket,
+    refuse_held,
+)
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 from provision.system.processes import pids, said_of
@@ -140,13 +147,15 @@ class Service(Step):
         others = [full_name(o) for o in self.instead_of if full_name(o) in what]
         stopped = [name for name in others if self.manager(host).state(name).running]
         if stopped:
-            self.manager(host).do("stop", *stopped)
+            make_way(self.manager(host), stopped, () if host.planned else self.ports)
         try:
             self._act(host, what)
         except StepError:
             if stopped:
                 self.manager(host).do("start", *stopped)
             raise
+        if stopped:
+            self.manager(host).do("stop", *stopped)
         if host.planned and self.running:
             foresee(host, MAKERS, self.name)
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
@@ -233,6 +242,11 @@ class Service(Step):
             state = self.manager(host).state(name)
             if state.running or (state.load == "loaded" and state.enabled in ENABLED):
                 found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
+            if state.running and self.ports:
+                numbers = ", ".join(map(str, self.ports))
+                found.append(
+                    Change("connections to %s" % numbers, "accepted", "refused for a moment, then accepted")
+                )
         return found
 
     def fingerprint(self, host: "System") -> str:

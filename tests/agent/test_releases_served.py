@@ -158,6 +158,26 @@ def test_a_rollback_keeps_the_record_and_holds(agents: Agents, home: str) -> Non
     assert run(agents, ChangesAllowed([home]))[0].state == "ok"
 
 
+def test_a_disk_without_room_is_told_before_anything_is_touched(agents: Agents, home: str) -> None:
+    release = f"{home}/releases/{'c' * 12}"
+    for size, words in (
+        ([1 << 60, 10], "MB left, and this deploy needs about"),
+        ([1, 1 << 60], "inodes left"),
+    ):
+        error = refused(agents, ChangesAllowed([home], {release: size}))
+        assert error.message.startswith("the disk of ") and words in error.message
+        assert "keep_releases" in error.hint
+        (planned,) = run(agents, ChangesAllowed([home], {release: size}), plan=True)
+        assert planned.state == "ok" and words in planned.stdout
+    # a release that is there, and environments that are as large as the one beside them
+    Path(release).mkdir(parents=True)
+    environment = Path(home) / "venvs/other"
+    environment.mkdir(parents=True)
+    assert (
+        run(agents, ChangesAllowed([home], {release: [1 << 60, 10]}, [f"{home}/venvs/new"]))[0].state == "ok"
+    )
+
+
 def test_an_undo_of_a_rollback_lifts_its_hold(agents: Agents, home: str) -> None:
     run(agents, served(home, FIRST))
     run(agents, served(home, SECOND))

@@ -67,6 +67,33 @@ def test_the_process_is_named_and_the_unit_left_alone(bench: Bench) -> None:
     assert said(bench, Service("b", running=False), Service("a", ports=[80])) == ""
 
 
+#: closes its port when it is to stop, and lives until /run/end is there
+SLOW = """[Service]
+ExecStart=/usr/bin/python3 -c "import os, signal, socket, time; s = socket.create_server(('', 80)); \\
+  signal.signal(signal.SIGTERM, lambda *_: s.close()); signal.pause(); \\
+  [time.sleep(0.05) for _ in iter(lambda: os.path.exists('/run/end'), True)]"
+ExecStartPost=/bin/sh -c 'until grep -q :0050 /proc/net/tcp; do sleep 0.05; done'
+[Install]
+WantedBy=multi-user.target
+"""
+#: lets it end
+NEXT = "[Service]\nExecStartPre=/bin/touch /run/end\nExecStart=/usr/bin/python3 -m http.server 80\n"
+
+
+def test_a_unit_that_makes_way_may_finish_while_the_next_one_serves(bench: Bench) -> None:
+    on(NAME, "systemctl", "stop", "a", "b")
+    run = bench.run(
+        Unit("slow.service", SLOW),
+        Service("slow", ports=[80]),
+        Unit("next.service", NEXT),
+        Service("next", enabled=None, ports=[80], instead_of=["slow"]),
+    )
+    assert [o.state for o in run] == ["changed"] * 4, [o.error for o in run]
+    states = on(NAME, "systemctl", "show", "-P", "ActiveState", "slow", "next").split()
+    assert states == ["inactive", "active"]
+    on(NAME, "systemctl", "stop", "next")
+
+
 def test_two_that_start_in_one_plan_want_the_same_port(bench: Bench) -> None:
     units = [Unit(f"{name}.service", "[Service]\nExecStart=/bin/sleep 1000\n") for name in "cd"]
     sockets = [Unit(f"{name}.socket", SOCKET % 82) for name in "cd"]
