@@ -164,6 +164,15 @@ def test_a_release_that_cannot_be_imported_leaves_the_database(address: str, pro
     assert deployed(project, **OF_DJANGO).tally(NAME)["changed"] == 0
 
 
+def test_an_application_that_starts_slowly(address: str, project: Project) -> None:
+    """slow-start: as one that reads a large model."""
+    write(project, {"requirements.txt": "", "app.py": f"import time\n\ntime.sleep(20)\n{PLAIN}"})
+    failed = deployed(project, status=1, start_timeout=10, workers=1)
+    assert "within 10 s" in failed.error()["message"]
+    deployed(project, start_timeout=40, workers=1)
+    assert site(address).get("/").text == "old"
+
+
 def test_a_worker_of_a_role_of_ones_own(address: str, project: Project) -> None:
     """worker-role: it finds the release by what docs/roles.md names, and is restarted with the environment."""
     project.role("worker", ROLE)
