@@ -12,6 +12,17 @@ STARTED = re.compile(
 )
 #: NAME=value, in a line of its own
 ASSIGNED = re.compile(r"""(?m)^\s*([A-Za-z_]\w*)=['"]?([\w.-]+)['"]?\s*$""")
+#: a server of PostgreSQL, which makes and starts a cluster of its version
+POSTGRESQL = re.compile(r"postgresql-(\d+)")
+
+
+def cluster_of(package: str) -> str:
+    """Return the version of PostgreSQL whose cluster `main` a package makes at first; "" for other packages.
+
+    Source: postgresql-common, maintscripts-functions, configure_version.
+    """
+    found = POSTGRESQL.fullmatch(package)
+    return found.group(1) if found else ""
 
 
 class Scripts(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Callable, Dict, Iterator, List, Match, Optional, Sequence, Se
 from provision.errors import StepError
 from provision.system.packages import deb, dpkg
 from provision.system.packages.apt_packages import APT, Apt, AptAction, Run, gone_from_mirror
-from provision.system.planned.maintainer_scripts import Scripts
+from provision.system.planned.maintainer_scripts import Scripts, cluster_of
 from provision.system.planned.picture import draw, write
 from provision.system.planned.planned_files import PlannedFiles
 from provision.system.planned.planned_units import PlannedUnits
@@ -134,6 +134,9 @@ class PlannedApt(Apt):
             if name not in before:
                 self._link(each[name])
         self._tell_units(scripts)
+        for version in filter(None, map(cluster_of, came)):
+            if self._starting and self._files.stat("/etc/postgresql/%s/main" % version) is None:
+                self._units.try_start("postgresql@%s-main.service" % version)
         entries = [deb.control_fields(path) for path in archives.values()]
         arrived = dpkg.parse("\n\n".join("Status: install ok installed\n%s" % entry for entry in entries))
         old = before.get("dpkg")

@@ -41,6 +41,10 @@ class Run:
         """What became of each step of hosts: host, step, state. A plan and its deploy have this in common."""
         return [(host, s["step"], s["state"]) for host in hosts for s in self.steps(host)]
 
+    def changes(self, *hosts: str) -> list[tuple[str, str, str, Any]]:
+        """The same, with what each step changes."""
+        return [(host, s["step"], s["state"], s["diff"]) for host in hosts for s in self.steps(host)]
+
     def tally(self, host: str) -> dict[str, int]:
         """The summary's numbers for a host."""
         found: dict[str, int] = self.events[-1]["hosts"][host]
