@@ -24,9 +24,6 @@ SETTINGS = (
     *("--workers", "--processes", "--threads", "--timeout", "--max-requests", "--config", "--worker-class"),
     *("-k", "-c", "-t"),
 )
-#: options of uWSGI for what it serves: a module, a file, and the name in either
-UWSGI_MODULES = ("-w", "--module", "--wsgi")
-UWSGI_FILES = ("--wsgi-file", "--file")
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,14 @@ def served_by(command: str, text_of: Callable[[str], str], folder: str = "") -> 
         return None
     program = servers[words[start].rpartition("/")[2]]
     rest = words[start + 1 :]
-    if program.name == "uwsgi":
-        rest += uwsgi_options(rest, text_of)
+    if program.module_options:
+        rest += options_in_files(program, rest, text_of)
     # a worker class of another server: -k NAME.workers.Worker, or NAME_worker.Worker
     worker = option(rest, ("-k", "--worker-class"))
     other = servers.get(re.split(r"[._]", worker)[0]) if re.match(r"\w+[._]worker", worker) else None
     server = other or program
     wanted = "asgi" if "asgi" in rest or worker == "asgi" else "wsgi" if "wsgi" in rest else ""
-    place, mode = served_place(rest, program.name)
+    place, mode = served_place(rest, program)
     wanted = mode or wanted
     interface = wanted if wanted in server.serves else server.serves[0]
     folder = option(rest, FOLDERS) or folder
@@ -79,23 +76,25 @@ def served_by(command: str, text_of: Callable[[str], str], folder: str = "") -> 
     return ServedCommand(server.name, place, interface, relative(folder), imported_from, options)
 
 
-def served_place(words: Sequence[str], server: str) -> tuple[str, str]:
+def served_place(words: Sequence[str], server: serving_roles.Server) -> tuple[str, str]:
     """Return module:callable in the arguments of a server, and the interface that stands before it."""
-    if server == "uwsgi":
-        return uwsgi_place(words), ""
+    if server.module_options:
+        return named_place(words, server), ""
     for word in words:
-        # hypercorn: wsgi:module:callable
+        # as in wsgi:module:callable
         mode, _, rest = word.partition(":")
         if mode in serving_roles.INTERFACES and TARGET.fullmatch(rest):
             return rest, mode
         if TARGET.fullmatch(word) and mode != "unix":
             return word, ""
     alone = [w for w in words if MODULE.fullmatch(w) and not FILE.fullmatch(w) and "worker" not in w.lower()]
-    return (f"{alone[0]}:{'app' if server == 'hypercorn' else 'application'}" if alone else ""), ""
+    return (f"{alone[0]}:{server.object}" if alone else ""), ""
 
 
-def uwsgi_options(words: Sequence[str], text_of: Callable[[str], str]) -> list[str]:
-    """Return the options in the INI files that uWSGI is started with, as arguments."""
+def options_in_files(
+    server: serving_roles.Server, words: Sequence[str], text_of: Callable[[str], str]
+) -> list[str]:
+    """Return the options in the INI files that a server is started with, as arguments: those below its own name."""
     found: list[str] = []
     for path in (word for word in words if word.endswith(".ini")):
         reader = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -103,17 +102,17 @@ def uwsgi_options(words: Sequence[str], text_of: Callable[[str], str]) -> list[s
             reader.read_string(text_of(path.removeprefix("./")))
         except configparser.Error:
             continue
-        options: Mapping[str, str | None] = reader["uwsgi"] if reader.has_section("uwsgi") else {}
+        options: Mapping[str, str | None] = reader[server.name] if reader.has_section(server.name) else {}
         found += [part for name, value in options.items() for part in (f"--{name}", value or "")]
     return found
 
 
-def uwsgi_place(words: Sequence[str]) -> str:
-    """Return module:callable in uWSGI's options."""
-    module = option(words, UWSGI_MODULES)
+def named_place(words: Sequence[str], server: serving_roles.Server) -> str:
+    """Return module:callable in the options of a server that names it by some."""
+    module = option(words, server.module_options)
     if not module:
-        module = option(words, UWSGI_FILES).removeprefix("./").removesuffix(".py").replace("/", ".")
-    name = option(words, ("--callable",)) or "application"
+        module = option(words, server.file_options).removeprefix("./").removesuffix(".py").replace("/", ".")
+    name = option(words, ("--callable",)) or server.object
     place = module if ":" in module else f"{module}:{name}"
     return place if TARGET.fullmatch(place) else ""
 

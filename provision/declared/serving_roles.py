@@ -4,6 +4,9 @@ SERVES = ("wsgi", "asgi")         the interfaces that it speaks
 PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role installs it
 ALIASES = ("waitress-ng",)        optional: other packages that an application may list for this server
 DEFAULT_FOR = ("wsgi",)           built-in roles only: the server of applications that name none
+MODULE_OPTIONS = ("--module",)    optional: options of its command line that name the module it serves
+FILE_OPTIONS = ("--file",)        optional: options that name its file
+OBJECTS = ("app",)                optional: what it serves of a module that is named alone; default: application
 
 A module with SERVES also has a function `program(c, release, p) -> Program` (provision.serving.instances).
 """
@@ -36,7 +39,8 @@ PROGRAM = "program"
 class Server:
     """What the role of a server declares. file: of its module.  package: a requirement, or None.
 
-    aliases: other packages that install the server.
+    aliases: other packages that install the server.  module_options, file_options: of its command line, for what it
+    serves.  object: what it serves of a module that is named alone.
     """
 
     name: str
@@ -45,6 +49,9 @@ class Server:
     package: str | None
     default_for: tuple[Interface, ...] = ()
     aliases: tuple[str, ...] = ()
+    module_options: tuple[str, ...] = ()
+    file_options: tuple[str, ...] = ()
+    object: str = "application"
 
 
 def server(name: str, folders: Sequence[Path]) -> Server | None:
@@ -76,9 +83,14 @@ def server(name: str, folders: Sequence[Path]) -> Server | None:
             where=default.where,
             hint=f"Remove it; applications name this server by `server: {name}`.",
         )
-    others = source.get("ALIASES")
-    aliases = words(others, example=("other",)) if others else ()
-    return Server(name, source.file, spoken, package(source, serves), chosen, aliases)
+    aliases, modules, files, objects = (
+        words(found, example=("other",)) if (found := source.get(each)) else ()
+        for each in ("ALIASES", "MODULE_OPTIONS", "FILE_OPTIONS", "OBJECTS")
+    )
+    needs = package(source, serves)
+    return Server(
+        name, source.file, spoken, needs, chosen, aliases, modules, files, (*objects, "application")[0]
+    )
 
 
 def named(name: str, folders: Sequence[Path]) -> Server:

@@ -118,7 +118,8 @@ class Refusals:
     def refuse(self, path: str, here: str, *, real: bool, named: bool, removed: bool) -> None:
         """Raise OSError for a change of a real path. real: whether it exists.  named: its name stays."""
         folder = os.path.dirname(here)
-        if real or folder not in self._free:
+        # what the plan itself has made changes as the plan likes
+        if real or not (named or folder in self._free):
             refuse_change(path, here if real else "", "" if named else folder)
             self._free.update([] if named else [folder])
         if removed and real:

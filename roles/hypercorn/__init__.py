@@ -11,6 +11,7 @@ from provision.server import SERVED, Program, Release, ServerParams, serve, ship
 
 SERVES = ("asgi", "wsgi")
 PACKAGE = "hypercorn>=0.17.3,<1"
+OBJECTS = ("app",)
 UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 

@@ -14,6 +14,8 @@ SERVES = ("wsgi",)
 # uWSGI built as a wheel, so that a host needs no compiler; its own package on PyPI is source only
 PACKAGE = "pyuwsgi>=2.0.28,<2.1"
 ALIASES = ("uwsgi",)
+MODULE_OPTIONS = ("-w", "--module", "--wsgi")
+FILE_OPTIONS = ("--wsgi-file", "--file")
 
 
 class Uwsgi(ServerParams):

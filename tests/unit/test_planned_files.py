@@ -79,6 +79,8 @@ def said(files: Files, top: str) -> dict[str, Any]:
     there=[("a", ("mkdir", "")), ("a/a", ("mkdir", "")), ("a/a/b", ("write", ""))],
     done=[("a/a/a", ("write", "")), ("a", ("remove", "")), ("a", ("mkdir", "")), ("a/a", ("mkdir", ""))],
 )
+# a real folder whose mode the plan has changed, and changes again
+@example(there=[("b", ("mkdir", ""))], done=[("b", ("mode", "")), ("b", ("mode", ""))])
 # a file where a link led in a circle
 @example(there=[("a", ("link", "a/b"))], done=[("a", ("write", ""))])
 @settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.generate])

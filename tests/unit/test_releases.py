@@ -277,7 +277,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
 ) -> None:
     ran: list[str] = []
     # it asks the host, and changes nothing
-    monkeypatch.setattr("provision.run.work.changes_allowed", lambda host, homes: None)
+    monkeypatch.setattr("provision.run.work.changes_allowed", lambda host, homes, *needs: None)
     roles = [
         (SimpleNamespace(name=name, backing=None, run=lambda host, p, n=name: ran.append(n)), params)
         for name, params in (("base", Params()), ("app", AppRole()))

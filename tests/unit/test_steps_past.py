@@ -141,7 +141,7 @@ OTHERS: list[tuple[str, str, str]] = [
     ),
     (
         "containers.image containers.old_images",
-        "lab/test_containers.py::test_images_go_with_their_releases",
+        "lab/test_containers.py::test_images_go_with_their_releases_and_secrets_can_be_files",
         "they act in podman's storage alone",
     ),
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
