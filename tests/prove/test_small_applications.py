@@ -164,6 +164,16 @@ def test_a_release_that_cannot_be_imported_leaves_the_database(address: str, pro
     assert deployed(project, **OF_DJANGO).tally(NAME)["changed"] == 0
 
 
+def test_a_redirect_at_the_health_path(address: str, project: Project) -> None:
+    """redirect-behind-lb: TLS ends at a balancer before this host, and the application redirects to https."""
+    redirects = {"site_/settings.py": f"{SETTINGS}SECURE_SSL_REDIRECT = True\n"}
+    write(project, {**DJANGO, **redirects})
+    failed = deployed(project, "balanced", status=1, expect=[200], **OF_DJANGO)
+    assert "301" in str(failed.error())
+    deployed(project, "balanced", **OF_DJANGO)
+    assert site(address).get("/healthz").status == 301
+
+
 def test_an_application_that_starts_slowly(address: str, project: Project) -> None:
     """slow-start: as one that reads a large model."""
     write(project, {"requirements.txt": "", "app.py": f"import time\n\ntime.sleep(20)\n{PLAIN}"})
