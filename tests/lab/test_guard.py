@@ -144,7 +144,7 @@ def test_the_host_puts_it_back_when_controller_and_agent_are_killed(locking: Pro
     )
     assert on(NAME, "sh", "-c", STATE) == before
     told = prov("plan", NAME, cwd=locking.folder)
-    assert told.status == 3, told
+    assert told.status == 3, (told.stdout, told.stderr)
 
 
 @pytest.mark.parametrize("locking", ["sshd"], indirect=True)
@@ -160,7 +160,7 @@ def test_a_host_that_reboots_meanwhile_puts_it_back_before_anybody_can_log_in(lo
     assert on(NAME, "sh", "-c", STATE) == before
     assert on(NAME, "ls", "/etc/systemd/system").count("prov-guard") == 0
     told = prov("plan", NAME, cwd=locking.folder)
-    assert told.status == 3, told
+    assert told.status == 3, (told.stdout, told.stderr)
 
 
 def test_a_good_change_stays_and_the_next_run_is_told_nothing(host: lab.LabHost, project: Project) -> None:
