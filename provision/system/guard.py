@@ -23,6 +23,7 @@ MODULES = (
     "provision.errors",
     "provision.system.paths",
     "provision.system.source",
+    "provision.system.refusals",
     "provision.system.descriptors",
     "provision.system.guard_proof",
 )

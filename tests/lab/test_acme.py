@@ -27,7 +27,7 @@ def issued(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Issued
 
 
 def test_the_first_deploy_ends_with_a_certificate_that_browsers_take(issued: Issued) -> None:
-    assert issued.planned.states(ACME) == issued.first.states(ACME)
+    assert issued.planned.changes(ACME) == issued.first.changes(ACME)
     (step,) = [s for s in issued.first.steps(ACME) if s["step"] == LEARNT]
     assert [change["before"] for change in step["diff"]] == ["a temporary one"]
     assert issued.second.tally(ACME)["changed"] == 0

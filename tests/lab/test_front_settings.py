@@ -84,7 +84,7 @@ def front(
 
 def test_the_deploy_is_as_planned_and_the_second_one_changes_nothing(front: Front) -> None:
     assert front.first.not_in(front.name, "ok", "changed") == []
-    assert front.planned.states(front.name) == front.first.states(front.name)
+    assert front.planned.changes(front.name) == front.first.changes(front.name)
     assert front.second.not_in(front.name, "ok") == []
 
 

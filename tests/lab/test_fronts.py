@@ -77,7 +77,7 @@ def front(
 
 def test_the_plan_is_what_the_deploy_does(front: Front) -> None:
     assert front.first.not_in(front.name, "ok", "changed") == []
-    assert front.planned.states(front.name) == front.first.states(front.name)
+    assert front.planned.changes(front.name) == front.first.changes(front.name)
 
 
 def test_the_second_deploy_changes_nothing(front: Front) -> None:

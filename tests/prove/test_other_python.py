@@ -44,7 +44,7 @@ def test_mod_wsgi_is_built_for_it(lab_hosts: Hosts, tmp_path: Path) -> None:
     )
     planned = prov("plan", NAME, cwd=project.folder, status=3)
     first = prov("deploy", NAME, cwd=project.folder, timeout=400, status=0)
-    assert planned.states(NAME) == first.states(NAME)
+    assert planned.changes(NAME) == first.changes(NAME)
     answer = Site(host.address, "hello.test", project.ca).get("/python")
     assert (answer.status, answer.body[:5]) == (200, b"3.11.")
     assert "libapache2-mod-wsgi-py3" not in on(NAME, "dpkg-query", "-W", "-f", "${Package}\n")

@@ -44,7 +44,7 @@ def run(command: str, folder: Path, *options: str) -> Run:
 def planned_and_deployed(folder: Path) -> None:
     """A plan, and the deploy that does what it said."""
     told, done = run("plan", folder), run("deploy", folder)
-    assert told.states(*NAMES.values()) == done.states(*NAMES.values())
+    assert told.changes(*NAMES.values()) == done.changes(*NAMES.values())
 
 
 def sites(folder: Path, address: str) -> dict[str, Site]:
