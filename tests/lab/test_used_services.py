@@ -124,7 +124,7 @@ def test_a_password_between_hosts(project: Project, lab_hosts: Hosts) -> None:
         planned = prov("plan", "tests", cwd=project.folder)
         # one host at a time: the server's host asks the other one itself
         run = prov("deploy", "tests", "--forks", "1", cwd=project.folder, timeout=400, status=0)
-        assert planned.changes(WEB, BASE) == run.changes(WEB, BASE)
+        assert planned.states(WEB, BASE) == run.states(WEB, BASE)
         assert site.get("/").body.decode().split()[1:] == ["app-shop", "shop"]
         shown += "".join((planned.stdout, planned.stderr, run.stdout, run.stderr))
         return password()

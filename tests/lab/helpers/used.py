@@ -46,5 +46,5 @@ def planned_and_deployed(project: Project, *options: str, hosts: tuple[str, ...]
     planned = prov("plan", ",".join(hosts), *options, cwd=project.folder)
     seconds = 200 + 100 * len(hosts)
     run = prov("deploy", ",".join(hosts), *options, cwd=project.folder, timeout=seconds, status=0)
-    assert planned.changes(*hosts) == run.changes(*hosts)
+    assert planned.states(*hosts) == run.states(*hosts)
     return run
