@@ -7,8 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from provision.apps.environment_reading import default_of, name_of, reads_environment
-from provision.apps.project_reading import EntryPoint, ProjectFiles
+from provision.apps.environment_reading import default_of, reads_environment
+from provision.apps.project_reading import EntryPoint, ProjectFiles, name_of
 from provision.values import dataclass
 
 SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")

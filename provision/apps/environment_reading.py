@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from provision.apps.project_reading import FACTORIES, ProjectFiles
+from provision.apps.project_reading import FACTORIES, ProjectFiles, name_of
 
 #: variables that every process has
 USUAL_VARIABLES = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"}
@@ -140,8 +140,3 @@ def default_of(node: ast.Call) -> ast.expr | None:
 def text_of(node: ast.expr) -> str:
     """Return a text that is written out; "" for other expressions."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def name_of(node: ast.expr) -> str:
-    """Return the last name of an expression: "environ" of os.environ."""
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

@@ -30,7 +30,7 @@ INSTANCES = {
     "Bottle": "wsgi",
     "Falcon": "wsgi",
 }
-#: parameters of a function that is an application by itself (PEP 3333, the ASGI specification)
+#: parameter names of plain WSGI and ASGI applications that are functions (PEP 3333, the ASGI specification)
 CALLABLES = {("environ", "start_response"): "wsgi", ("scope", "receive", "send"): "asgi"}
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
 NAMES = ("app", "application", "api", "server")
@@ -156,11 +156,7 @@ def makers_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield functions of a module that say that they return an application, with its interface."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.returns is not None:
-            kind = (
-                node.returns.attr
-                if isinstance(node.returns, ast.Attribute)
-                else getattr(node.returns, "id", "")
-            )
+            kind = name_of(node.returns)
             if kind in INSTANCES:
                 yield node.name, INSTANCES[kind]
 
@@ -192,9 +188,12 @@ def required(arguments: ast.arguments) -> bool:
 
 def called(value: ast.expr) -> str:
     """Return the last name in the function of a call: "Flask" of flask.Flask(__name__)."""
-    if not isinstance(value, ast.Call):
-        return ""
-    return value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
+    return name_of(value.func) if isinstance(value, ast.Call) else ""
+
+
+def name_of(node: ast.expr) -> str:
+    """Return the last name of an expression: "environ" of os.environ."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def interface_of(files: ProjectFiles) -> str:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from provision.cli.of_applications import served_apps
 from provision.cli.ssh_command import ssh_argv
 from provision.errors import ProvError, UsageError
+from provision.steps.support.psql import identifier, literal
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -116,11 +117,11 @@ def copy_database(
             f"{target.host.name} has no database {target.name}", hint="Deploy the application there first."
         )
     # no one but superusers may connect until it is masked
-    ask(target.host, f"DROP DATABASE IF EXISTS {quoted(made)} WITH (FORCE)")
-    settings = f"TEMPLATE template0 OWNER {quoted(target.owner)} {form} CONNECTION LIMIT 0"
-    ask(target.host, f"CREATE DATABASE {quoted(made)} {settings}")
+    ask(target.host, f"DROP DATABASE IF EXISTS {identifier(made)} WITH (FORCE)")
+    settings = f"TEMPLATE template0 OWNER {identifier(target.owner)} {form} CONNECTION LIMIT 0"
+    ask(target.host, f"CREATE DATABASE {identifier(made)} {settings}")
     try:
-        ask(target.host, f"REVOKE CONNECT, TEMPORARY ON DATABASE {quoted(made)} FROM PUBLIC")
+        ask(target.host, f"REVOKE CONNECT, TEMPORARY ON DATABASE {identifier(made)} FROM PUBLIC")
         tell(f"copying {source} to {target}")
         transfer(source, target, made)
         for mask, text in texts:
@@ -130,7 +131,7 @@ def copy_database(
         ask(target.host, "ANALYZE", made)
         swap(target, made, old)
     except BaseException:
-        ask(target.host, f"DROP DATABASE IF EXISTS {quoted(made)} WITH (FORCE)")
+        ask(target.host, f"DROP DATABASE IF EXISTS {identifier(made)} WITH (FORCE)")
         raise
     tell(f"{target} is the copy; what it was before is {old} there, until the next copy")
 
@@ -138,12 +139,12 @@ def copy_database(
 def swap(target: AppDatabase, made: str, old: str) -> None:
     """Put the copy in the place of the target's database, in one transaction. Raises ProvError."""
     name = target.name
-    ask(target.host, f"DROP DATABASE IF EXISTS {quoted(old)} WITH (FORCE)")
+    ask(target.host, f"DROP DATABASE IF EXISTS {identifier(old)} WITH (FORCE)")
     sql = (
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)};\n"
-        f"BEGIN;\nALTER DATABASE {quoted(name)} RENAME TO {quoted(old)};\n"
-        f"ALTER DATABASE {quoted(made)} RENAME TO {quoted(name)};\n"
-        f"ALTER DATABASE {quoted(name)} CONNECTION LIMIT -1;\nCOMMIT;\n"
+        f"BEGIN;\nALTER DATABASE {identifier(name)} RENAME TO {identifier(old)};\n"
+        f"ALTER DATABASE {identifier(made)} RENAME TO {identifier(name)};\n"
+        f"ALTER DATABASE {identifier(name)} CONNECTION LIMIT -1;\nCOMMIT;\n"
     )
     for left in reversed(range(TRIES)):
         try:
@@ -215,13 +216,3 @@ def tail(said: bytes) -> str:
     """Return the last lines of an error."""
     lines = said.decode("utf-8", "replace").strip().splitlines()[-SHOWN:]
     return "".join(f"\n    {line}" for line in lines)
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -78,16 +78,13 @@ def platform_logs(hosts: Sequence[InventoryHost], app: str, wanted: LogsWanted, 
 
 def apps_of(hosts: Sequence[InventoryHost], app: str) -> list[tuple[InventoryHost, list[Application]]]:
     """Return targets with their applications. Raises ConfigErrors, UsageError. app: only this one."""
-    from provision.cli.of_applications import named, no_applications
-    from provision.roles.project import resolve
+    from provision.cli.of_applications import no_applications, served_apps
 
-    found = []
-    for assignment in resolve(hosts, reach=False):
-        host, served = assignment.host, assignment.served.apps
-        if not served:
+    served = served_apps(hosts, app)
+    for host in hosts:
+        if not served[host.name]:
             raise no_applications([host])
-        found.append((host, [named(app, host.name, served)] if app else list(served)))
-    return found
+    return [(host, served[host.name]) for host in hosts]
 
 
 def show_answers(events: Iterable[Event], out: Format, for_people: Callable[[], Report]) -> None:

@@ -76,11 +76,12 @@ class AcmeCertificate(Keyed):
     def check(self, host: "System") -> Diff:
         if self.missing(host) or host.files.predicted(self.path):
             return Diff([Change("certificate", "a temporary one", "from %s" % self.name)])
-        found = self.faults_of(host)
+        state = state_of(host, self.state)
+        found = self._faults(host, state)
         if found:
             return Diff(found)
         left = lifetime(read(host, "x509", self.path, self.key))[1]
-        renews = time.strftime("%Y-%m-%d", time.gmtime(state_of(host, self.state).get("renew_at", 0)))
+        renews = time.strftime("%Y-%m-%d", time.gmtime(state.get("renew_at", 0)))
         return Diff.none("%d days left, renews itself on %s" % (left // 86400, renews))
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -93,10 +94,9 @@ class AcmeCertificate(Keyed):
                 hint="The host serves the certificate that it had, and tries again automatically; see prov tls status.",
             )
         # so that the ledger knows it, and the next run has nothing to note
-        self.faults_of(host)
+        self._faults(host, state_of(host, self.state))
 
-    def faults_of(self, host: "System") -> List[Change]:
-        state = state_of(host, self.state)
+    def _faults(self, host: "System", state: Dict[str, Any]) -> List[Change]:
         values = read(host, "x509", self.path, self.key)
         if state.get("sha256") != host.files.sha256(self.path):
             own = values and values["subject"] == values["issuer"]

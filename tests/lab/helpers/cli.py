@@ -39,7 +39,7 @@ class Run:
 
     def states(self, *hosts: str) -> list[tuple[str, str, str]]:
         """What became of each step of hosts: host, step, state. A plan and its deploy have this in common."""
-        return [(host, s["step"], s["state"]) for host in hosts for s in self.steps(host)]
+        return [each[:3] for each in self.changes(*hosts)]
 
     def changes(self, *hosts: str) -> list[tuple[str, str, str, Any]]:
         """The same, with what each step changes."""
