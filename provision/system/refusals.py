@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 import struct
-from typing import List, Optional, Sequence, Set
+from typing import List, Sequence
 
 #: ioctl_iflags(2): file attributes that chattr(1) sets, and those that stop even root
 GET_FLAGS = 0x80086601
@@ -105,26 +105,6 @@ def refuse_change(path: str, here: str, folder: str) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
     if (folder and flags_of(folder) & IMMUTABLE) or (here and flags_of(here) & sum(FIXED)):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), path)
-
-
-class Refusals:
-    """Refuses in a plan what the kernel would refuse, until a command of the plan may have changed that."""
-
-    def __init__(self) -> None:
-        #: folders whose names may change
-        self._free: Set[str] = set()
-        self._points: Optional[List[str]] = None
-
-    def refuse(self, path: str, here: str, *, real: bool, named: bool, removed: bool) -> None:
-        """Raise OSError for a change of a real path. real: whether it exists.  named: its name stays."""
-        folder = os.path.dirname(here)
-        # what the plan itself has made changes as the plan likes
-        if real or not (named or folder in self._free):
-            refuse_change(path, here if real else "", "" if named else folder)
-            self._free.update([] if named else [folder])
-        if removed and real:
-            self._points = mount_points() if self._points is None else self._points
-            refuse_removal(here, self._points)
 
 
 def _plain(word: str) -> str:

@@ -21,7 +21,7 @@ from provision.system.paths import (
     walk,
     way,
 )
-from provision.system.refusals import Refusals
+from provision.system.planned.planned_refusals import Refusals
 from provision.system.source import Source
 
 #: bytes; a plan fetches smaller contents when a later step reads them, and knows larger ones by hash
