@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from provision.apps.dockerfile_reading import variable_in_images
 from provision.apps.environment_reading import default_of, reads_environment
 from provision.apps.project_reading import EntryPoint, ProjectFiles, name_of
 from provision.values import dataclass
@@ -14,6 +15,7 @@ from provision.values import dataclass
 SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
 #: settings modules for production, likeliest first
 PRODUCTION = ("production", "prod", "deploy", "live")
+DEVELOPMENT = ("local", "dev", "develop", "development", "debug", "test", "tests", "testing", "ci")
 #: the folder of manage.py in the values of settings; no real path has it
 ROOT = "/\0"
 #: settings to read
@@ -48,7 +50,11 @@ def django_project(files: ProjectFiles) -> DjangoProject | None:
             continue
         served = next(filter(None, (entry(files, root, kind) for kind in ("wsgi", "asgi"))), None)
         theirs = SETTINGS.search(files.text(served.said_in)) if served else None
-        settings = best(files, root, theirs[1] if theirs else named)
+        in_image, _ = variable_in_images(files, "DJANGO_SETTINGS_MODULE")
+        if module_file(files, root, in_image) and not for_development(in_image):
+            settings = in_image
+        else:
+            settings = best(files, root, theirs[1] if theirs else named)
         path = module_file(files, root, settings)
         values = values_of(files, root, settings, path)
         everything = tuple(dict.fromkeys(settings_files(files, root, settings, path)))
@@ -70,7 +76,7 @@ def entry(files: ProjectFiles, root: str, kind: str) -> EntryPoint | None:
     """Return what the project's wsgi.py or asgi.py serves."""
     below = f"{root}/" if root else ""
     for path in files.named(f"{kind}.py"):
-        if path.startswith(below) and re.search(r"(?m)^application\b", files.text(path)):
+        if path.startswith(below) and re.search(r"(?m)^(async def |def )?application\b", files.text(path)):
             module = path[len(below) :].removesuffix(".py").replace("/", ".")
             return EntryPoint(f"{module}:application", kind, path)
     return None
@@ -93,6 +99,26 @@ def best(files: ProjectFiles, root: str, named: str) -> str:
             if module_file(files, root, f"{base}.{name}"):
                 return f"{base}.{name}"
     return named
+
+
+def for_development(settings: str) -> bool:
+    """Return whether a settings module's name says that it is for work on the code, or for tests."""
+    return settings.rpartition(".")[2] in DEVELOPMENT
+
+
+def development_settings(files: ProjectFiles, project: DjangoProject) -> str:
+    """Return what to tell of settings whose name says development: which others are beside them."""
+    package = project.settings.rpartition(".")[0]
+    folder = posixpath.dirname(project.settings_path)
+    beside = [
+        f"{package}.{posixpath.basename(path).removesuffix('.py')}"
+        for path in files.paths
+        if package and posixpath.dirname(path) == folder and path.endswith(".py")
+    ]
+    others = [each for each in beside if not for_development(each) and not each.endswith(".__init__")]
+    said = f"; beside them are {', '.join(others)}" if others else ""
+    not_for = f"the name of {project.settings} says that they are not for production"
+    return f"{not_for}{said}: set `django: {{settings: ...}}`"
 
 
 def module_file(files: ProjectFiles, root: str, module: str) -> str:

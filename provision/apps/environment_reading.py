@@ -11,6 +11,8 @@ from provision.apps.project_reading import FACTORIES, ProjectFiles, name_of
 USUAL_VARIABLES = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"}
 #: functions of django-environ, environs and python-decouple that fail without the variable, unless given a default
 READERS = ("env", "config")
+#: the class of pydantic-settings whose fields are variables
+SETTINGS_CLASS = "BaseSettings"
 #: exceptions that catch a missing variable: those of os.environ, and django-environ's
 MISSING = {"KeyError", "LookupError", "Exception", "ImproperlyConfigured"}
 
@@ -41,6 +43,7 @@ class Required(ast.NodeVisitor):
             and any(each.name == "environ" for each in node.names)
             for node in nodes
         )
+        self._settings_classes = {SETTINGS_CLASS}
         self._declared = {name for node in nodes for name in declared_by(node)}
         self.visit(module)
 
@@ -62,6 +65,13 @@ class Required(ast.NodeVisitor):
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         """It runs for requests."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        if any(name_of(base) in self._settings_classes for base in node.bases):
+            self._settings_classes.add(node.name)
+            for name in fields_without_default(node):
+                self._add(name)
+        self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if isinstance(node.ctx, ast.Load) and self._is_environment(node.value):
@@ -85,8 +95,49 @@ class Required(ast.NodeVisitor):
 
     def _found(self, key: ast.expr) -> None:
         name = text_of(key)
-        if name.isupper() and name not in self._declared and name not in self.names:
+        if name.isupper() and name not in self._declared:
+            self._add(name)
+
+    def _add(self, name: str) -> None:
+        if name not in self.names:
             self.names.append(name)
+
+
+def fields_without_default(node: ast.ClassDef) -> Iterator[str]:
+    """Yield the variables that a settings class of pydantic needs: those of its fields that have no default.
+
+    Source: pydantic-settings, "Environment variable names": `env_prefix`, the field's name, `validation_alias`.
+    """
+    prefix = env_prefix(node)
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            kind, name, value = each.annotation, each.target.id, each.value
+            private = name == "model_config" or name.startswith("_")
+            if private or name_of(kind.value if isinstance(kind, ast.Subscript) else kind) == "ClassVar":
+                continue
+            if value is None:
+                yield f"{prefix}{name}".upper()
+            elif isinstance(value, ast.Call) and name_of(value.func) == "Field" and not has_default(value):
+                options = {option.arg: text_of(option.value) for option in value.keywords}
+                alias = options.get("validation_alias") or options.get("alias") or options.get("env")
+                yield (alias or f"{prefix}{name}").upper()
+
+
+def has_default(field: ast.Call) -> bool:
+    """Return whether a pydantic Field has a default: `...` is none."""
+    given = [*field.args[:1], *(each.value for each in field.keywords if each.arg == "default")]
+    made = any(each.arg in (None, "default_factory") for each in field.keywords)
+    return made or any(not (isinstance(each, ast.Constant) and each.value is ...) for each in given)
+
+
+def env_prefix(node: ast.ClassDef) -> str:
+    """Return what variables of a settings class begin with: in its `model_config`, or in its class Config."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.keyword) and each.arg == "env_prefix":
+            return text_of(each.value)
+        if isinstance(each, ast.Assign) and any(name_of(target) == "env_prefix" for target in each.targets):
+            return text_of(each.value)
+    return ""
 
 
 def declared_by(node: ast.AST) -> Iterator[str]:
@@ -117,11 +168,12 @@ def if_set(test: ast.expr) -> bool:
 def reader_of(node: ast.Call) -> bool:
     """Return whether a call fails without the variable, unless it has a default: env("X"), env.list("X"), config("X").
 
-    env.get and app.config are others.
+    env.get and app.config are others, and so are the methods of a ConfigParser that is called config.
     """
     reader = node.func
-    inner = reader.value if isinstance(reader, ast.Attribute) and reader.attr != "get" else reader
-    return isinstance(inner, ast.Name) and inner.id in READERS and bool(node.args)
+    if isinstance(reader, ast.Attribute) and reader.attr != "get" and name_of(reader.value) != "config":
+        reader = reader.value
+    return isinstance(reader, ast.Name) and reader.id in READERS and bool(node.args)
 
 
 def reads_environment(node: ast.Call) -> bool:

@@ -11,10 +11,15 @@ from pathlib import Path
 
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
-from provision.apps.django_reading import ASKED, DjangoProject, django_project, entry, module_file
+from provision.apps.django_reading import (
+    ASKED,
+    DjangoProject,
+    development_settings,
+    django_project,
+    for_development,
+)
 from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
-from provision.apps.procfile import ProcfileParts, read_procfile
 from provision.apps.project_reading import (
     EntryPoint,
     ProjectFiles,
@@ -24,7 +29,7 @@ from provision.apps.project_reading import (
     target_of,
 )
 from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
-from provision.apps.served_command import ServedCommand
+from provision.apps.served_reading import named_target, procfile_of, web_of
 from provision.declared import serving_roles
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError, UsageError
@@ -90,7 +95,8 @@ class Drafting:
         self._settings: list[tuple[str, object, str]] = []
         self._unclear: list[str] = []
         self._roles: list[str] = []
-        self._procfile = self._read_procfile()
+        self._procfile = procfile_of(files)
+        self._web_in, self._web = web_of(files, self._procfile)
         self._compose, self._services = compose_services(files)
         self._django = django_project(files)
 
@@ -126,59 +132,44 @@ class Drafting:
     def _put(self, name: str, value: object, comment: str) -> None:
         self._settings.append((name, value, comment))
 
-    def _read_procfile(self) -> ProcfileParts:
-        text = self._files.text("Procfile") if "Procfile" in self._files.paths else ""
-        return read_procfile(text, "Procfile", self._files.text)
-
-    @property
-    def _web(self) -> ServedCommand | None:
-        return self._procfile.served
-
     def _served(self) -> EntryPoint:
-        found = self._named() or (self._django.target if self._django else target_of(self._files))
+        django = self._django
+        found = named_target(self._files, self._web_in, self._web, django) or (
+            django.target if django else target_of(self._files)
+        )
         if found is None:
+            missing = (
+                f"{django.manage} is there, and no wsgi.py or asgi.py with an `application`"
+                if django
+                else "no manage.py, no Procfile or Dockerfile with a server, no module with an application of Flask,"
+                " FastAPI or the like"
+            )
             raise UsageError(
-                f"{self._files.folder} already exists, and holds no application that prov knows: no manage.py, no"
-                " Procfile with a server, no module with an application of Flask, FastAPI or the like",
+                f"{self._files.folder} already exists, and holds no application that prov knows: {missing}",
                 hint="For a project of hosts, name a new folder: prov init DIR. For an application that is not found"
                 " by reading, write `target` yourself: docs/applications.md.",
             )
         return found
 
-    def _named(self) -> EntryPoint | None:
-        """Return what the Procfile serves; of a Django project, only what is in its folder."""
-        web, django = self._web, self._django
-        if web is None:
-            return None
-        if django and not web.place:
-            return entry(self._files, django.root, web.interface)
-        module = web.place.partition(":")[0]
-        if not web.place or (django and not module_file(self._files, django.root, module)):
-            return None
-        folder = web.pythonpath
-        if not django and not module_file(self._files, posixpath.join(web.folder, folder), module):
-            source = posixpath.join(web.folder, "src")
-            folder = "src" if module_file(self._files, source, module) else folder
-        return EntryPoint(web.place, web.interface, "Procfile", "" if django else folder)
-
     def _server(self, served: EntryPoint) -> None:
         """Name the server of the Procfile, and what of its command has another place."""
         web = self._web
-        if self._procfile.web:
+        if self._procfile.web and web is None:
             self._unclear.append(
                 f"the Procfile serves by a command that prov does not know: {self._procfile.web}"
             )
         if web is None:
             return
         if served.interface in serving_roles.named(web.server, [BUILTIN]).serves:
-            self._put("server", web.server, "named in Procfile")
+            self._put("server", web.server, f"named in {self._web_in}")
         else:
             self._unclear.append(
-                f"{web.server}, the server in the Procfile, does not speak {served.interface}"
+                f"{web.server}, the server in {self._web_in}, does not speak {served.interface}"
             )
-        if web.options:
+        options = [each for each in web.options if "$" not in each]
+        if options:
             self._unclear.append(
-                f"the Procfile starts {web.server} with {' '.join(web.options)}: an application has `workers` and"
+                f"{self._web_in} starts {web.server} with {' '.join(options)}: an application has `workers` and"
                 f" `timeout`, and other options are parameters of the role {web.server}"
             )
 
@@ -190,6 +181,8 @@ class Drafting:
             self._unclear.append(
                 f"the settings {project.settings} are not in the source: give them by `files`"
             )
+        if for_development(project.settings):
+            self._unclear.append(development_settings(self._files, project))
         values = {**project.values, **self._asked(project)}
         static = inside(values.get("STATIC_ROOT"))
         if static:

@@ -19,7 +19,7 @@ from provision.values import dataclass
 MOST_TEXT = 1 << 20
 #: folders of a source whose modules are not served
 NOT_SERVED = {"tests", "test", "docs", "doc", "examples", "migrations", "versions", "scripts", "node_modules"}
-#: classes of frameworks, by the interface that their instances speak
+#: classes of frameworks, and functions that return an application, by the interface that this speaks
 INSTANCES = {
     "Flask": "wsgi",
     "FastAPI": "asgi",
@@ -29,6 +29,15 @@ INSTANCES = {
     "Sanic": "asgi",
     "Bottle": "wsgi",
     "Falcon": "wsgi",
+    "APIFlask": "wsgi",
+    "Eve": "wsgi",
+    # what other libraries make an application with, or put around one
+    "make_wsgi_app": "wsgi",
+    "wsgifunc": "wsgi",
+    "DispatcherMiddleware": "wsgi",
+    "ASGIApp": "asgi",
+    "WsgiToAsgi": "asgi",
+    "mount_gradio_app": "asgi",
 }
 #: parameter names of plain WSGI and ASGI applications that are functions (PEP 3333, the ASGI specification)
 CALLABLES = {("environ", "start_response"): "wsgi", ("scope", "receive", "send"): "asgi"}
@@ -141,8 +150,13 @@ def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
             name, made_by = node.targets[0].id, called(node.value)
             if made_by in makers and (made_by in INSTANCES or name in NAMES or stem in MODULES[:2]):
                 yield name, makers[made_by]
-            elif name in NAMES and stem in MODULES[:2]:
+            elif stem in MODULES and (
+                name in NAMES if stem in MODULES[:2] else name == "application" and made_by
+            ):
                 yield name, ""
+            elif isinstance(node.value, ast.Attribute) and node.value.attr == "server" and name in NAMES:
+                # Dash has the application of Flask that it makes there
+                yield name, "wsgi"
         elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES and not required(node.args):
             yield f"{node.name}()", ""
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in NAMES:

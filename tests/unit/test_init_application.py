@@ -183,14 +183,14 @@ def test_what_a_web_process_says_and_has_another_place(tmp_path: Path) -> None:
     command = "gunicorn app:app -k gevent --workers=3 --bind :$PORT"
     _, unclear = init(tmp_path / "one", {**files, "Procfile": f"web: {command}\n"})
     assert [text for text in unclear if "Procfile" in text] == [
-        "the Procfile starts gunicorn with -k gevent --workers 3: an application has `workers` and `timeout`, and"
+        "Procfile starts gunicorn with -k gevent --workers 3: an application has `workers` and `timeout`, and"
         " other options are parameters of the role gunicorn"
     ]
     found, unclear = init(tmp_path / "two", {**files, "Procfile": "web: waitress-serve app:app\n"})
     assert (found["target"], found.get("server")) == ("app:app", None)
     assert "the Procfile serves by a command that prov does not know: waitress-serve app:app" in unclear
     _, unclear = init(tmp_path / "three", {**files, "Procfile": "web: daphne -p $PORT $APP\n"})
-    assert "daphne, the server in the Procfile, does not speak wsgi" in unclear
+    assert "daphne, the server in Procfile, does not speak wsgi" in unclear
 
 
 def test_a_procfile_is_read_as_it_is(tmp_path: Path) -> None:
