@@ -156,6 +156,19 @@ def offered_by(host: InventoryHost, front: str) -> tuple[str, ...]:
     return fronts.named(front, known_roles(host)["roles"]).offers
 
 
+def apps_before(host: InventoryHost, balancer: InventoryHost) -> dict[str, list[str]]:
+    """Return the roles of the fronts by which a host balances to another one, each with the names of the applications.
+
+    Raises ConfigErrors.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in entries(balancer):
+        balance, servers = servers_of(balancer, name, value)
+        if host in servers:
+            found.setdefault(balance.front, []).append(str(name))
+    return found
+
+
 def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
     """Return host name -> the other hosts that stand before it by their `balance`. Raises
     ConfigErrors."""

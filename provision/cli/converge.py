@@ -44,6 +44,7 @@ class ConvergeOptions:
     releases: Mapping[str, str] = field(default_factory=dict)
     dry_build: bool = False
     go_on: bool = False
+    drain: bool = False
 
     def assignments(
         self,
@@ -229,8 +230,15 @@ def work_of(order: ConvergeOptions, *, plan: bool, brought: str = "") -> Work:
 
         work = or_go_back(work)
     if order.undo_on_failure:
-        return or_undo(work)
-    return work if plan else or_tell_owed(work)
+        work = or_undo(work)
+    elif not plan:
+        work = or_tell_owed(work)
+    if order.drain and not plan:
+        # imported here: few deploys do
+        from provision.run.draining import drained
+
+        work = drained(work)
+    return work
 
 
 def list_only(order: ConvergeOptions) -> Exit:

@@ -103,6 +103,11 @@ def watch_seconds(ctx: click.Context, param: click.Parameter, given: str) -> flo
     help="Watch new releases that long, 30s or 5m, before a host counts as done and the next wave begins.",
 )
 @click.option(
+    "--drain",
+    is_flag=True,
+    help="Have the balancers before a host leave it out while it is deployed; for waves.",
+)
+@click.option(
     "--dry-build",
     is_flag=True,
     help="Only make and check releases, and leave what is in service alone; a later deploy uses them.",
@@ -141,6 +146,7 @@ def deploy(
     batch: Sequence[str],
     max_failures: str,
     bake: float,
+    drain: bool,
     dry_build: bool,
     go_on: bool,
     wait: float,
@@ -171,6 +177,7 @@ def deploy(
             force,
             batch,
             bake,
+            drain,
             dry_build,
             go_on,
             wait,
@@ -203,11 +210,12 @@ def deploy(
         releases=releases,
         dry_build=dry_build,
         go_on=go_on,
+        drain=drain,
     )
-    if dry_build and (part != RolePart() or prune or bake):
+    if dry_build and (part != RolePart() or prune or bake or drain):
         raise UsageError(
             "--dry-build makes releases and nothing else",
-            hint="Leave out --role, --tags, --skip-tags, --start-at, --prune and --bake.",
+            hint="Leave out --role, --tags, --skip-tags, --start-at, --prune, --bake and --drain.",
         )
     if go_on and (dry_build or list_steps or create):
         raise UsageError(

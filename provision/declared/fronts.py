@@ -5,6 +5,8 @@ UNIT = "caddy"                                            its unit: another fron
 SITES = "/etc/caddy/sites/{}.conf"                        an application's file: another front removes it
 DRAINING = "caddy: finishing"                             optional: title of processes that only finish requests
 LOGS = ("/var/log/caddy/access.log",)                     optional: files that it logs to, besides the journal
+MEMBER = ("to", "off")                                    optional: the word that begins a line with a host that it
+                                                          balances to, and the word behind it that takes it out
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ DEFAULT_FRONT = "nginx"
 class Front:
     """What the role of a front declares. sites: path of an application's file, with {} for its name.
 
-    logs: files that it logs to, besides the journal.
+    logs: files that it logs to, besides the journal.  member: the word that begins a line with a host that it balances
+    to, and the word behind that host that takes it out.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Front:
     sites: str
     draining: str = ""
     logs: tuple[str, ...] = ()
+    member: tuple[str, ...] = ()
 
     def site(self, app: str) -> str:
         """Path of the file of an application, by its name."""
@@ -68,7 +72,13 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
     files = words(logs, example=("/var/log/caddy/access.log",)) if logs else ()
     if logs and not all(path.startswith("/") for path in files):
         raise ConfigError(f"LOGS must be absolute paths, not {logs.value!r}", where=logs.where)
-    return Front(name, source.file, offered, unit.value, sites.value, draining, tuple(files))
+    constant = source.get("MEMBER")
+    member = tuple(words(constant, example=("to", "off"))) if constant else ()
+    if constant and len(member) != 2:
+        raise ConfigError(
+            f"MEMBER must be two words, such as ('to', 'off'), not {constant.value!r}", where=constant.where
+        )
+    return Front(name, source.file, offered, unit.value, sites.value, draining, tuple(files), member)
 
 
 def text(source: RoleModules, name: str, offers: Constant) -> Constant:

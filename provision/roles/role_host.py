@@ -87,7 +87,7 @@ class Host:
         self.starting: dict[str, tuple[Any, list[Outcome]]] = {}
         self.built: dict[str, Outcome] = {}
         self.begun: list[str] = []
-        self.forced, self.dry_build = options.force, options.dry_build
+        self.forced, self.dry_build, self.ask = options.force, options.dry_build, options.ask
 
     @staticmethod
     def _way_to(inventory: InventoryHost) -> Transport:
@@ -294,7 +294,7 @@ class Host:
         """Have another host run a step that changes nothing, and return its output. Raises ProvError."""
         from provision.roles.other_hosts import answer_of
 
-        return answer_of(other, step, self._options.ask)
+        return answer_of(other, step, self.ask)
 
     def wait_for_provider(self, binding: Binding) -> None:
         """Wait until the host provides what an application uses. Raises ProvError if it has failed.

@@ -37,6 +37,8 @@ OFFERS = (
 UNIT = "apache2"
 SITES = "/etc/apache2/sites-enabled/app-{}.conf"
 LOGS = ("/var/log/apache2/access.log", "/var/log/apache2/error.log")
+# mod_proxy, "status" of BalancerMember: stopped
+MEMBER = ("BalancerMember", "status=+S")
 FOLDER = "/etc/apache2"
 #: Mozilla's intermediate profile
 CIPHERS = (

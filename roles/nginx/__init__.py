@@ -42,6 +42,8 @@ OFFERS = (
 UNIT = "nginx"
 SITES = "/etc/nginx/sites-enabled/{}.conf"
 LOGS = ("/var/log/nginx/access.log", "/var/log/nginx/error.log")
+# ngx_http_upstream_module, "server"
+MEMBER = ("server", "down")
 # nginx: "Controlling nginx"
 DRAINING = "nginx: worker process is shutting down"
 CACHE = "/var/cache/nginx-prov"

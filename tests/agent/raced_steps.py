@@ -187,9 +187,9 @@ ELSEWHERE = {
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
-        "AcmeReplacement", "ApplicationStates", "AtFront", "CertificateStates", "LogLines", "ProcessesControlled",
-        "StaysWell", "UnitCondition", "OnlyInstances", "Port", "Reboot", "RotatedCertificate", "Service",
-        "ServedCertificate", "Url", "UserService",
+        "AcmeReplacement", "ApplicationStates", "AtFront", "BalancerMember", "CertificateStates", "ConnectionsEnded",
+        "LogLines", "ProcessesControlled", "StaysWell", "UnitCondition", "OnlyInstances", "Port", "Reboot",
+        "RotatedCertificate", "Service", "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": [

@@ -8,6 +8,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,50 @@ def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
     assert outside.get("/.prov-again/probe/r1/").status == 404, "for Apache itself only"
     asked_once = [outside.get("/", body=b"x").status for _ in range(4)]
     assert 200 in asked_once and set(asked_once) <= {200, 502}, "what may have had an effect"
+
+
+def first_count(name: str, word: str) -> int:
+    """How often a word is in the balancer's file of the application, the first time that it is."""
+    path = {
+        "t-lb": "/etc/nginx/sites-enabled/probe.conf",
+        "t-la": "/etc/apache2/sites-enabled/app-probe.conf",
+    }
+    look = 'until n=$(grep -c -e "$1" "$2"); do sleep 0.02; done; echo "$n"'
+    return int(on(name, "timeout", "120", "sh", "-c", look, "sh", word, path[name], timeout=150))
+
+
+def test_a_host_is_out_of_its_balancers_while_it_is_deployed(balanced: Project) -> None:
+    def members() -> list[str]:
+        return [
+            on("t-lb", "cat", "/etc/nginx/sites-enabled/probe.conf"),
+            on("t-la", "cat", "/etc/apache2/sites-enabled/app-probe.conf"),
+        ]
+
+    before = members()
+    # what another test has stopped
+    prov("deploy", "t-b1,t-b2", cwd=balanced.folder, status=0)
+    for name in ("t-b1", "t-b2"):
+        # a deploy has something to do
+        on(name, "systemctl", "stop", "app-probe@*.service")
+        on(name, "touch", "/etc/apt/apt.conf.d/99-nothing")
+    with visited(balanced), ThreadPoolExecutor() as watchers:
+        nginx = watchers.submit(first_count, "t-lb", '" down weight=')
+        apache = watchers.submit(first_count, "t-la", " status=+S ")
+        run = prov("deploy", "t-b1,t-b2", "--batch", "1", "--drain", cwd=balanced.folder, status=0)
+        assert (nginx.result(), apache.result()) == (1, 3), "one host at a time, in each of Apache's pools"
+    said = [event["text"] for event in run.events if event["event"] == "note"]
+    assert said.count("is out of t-lb, t-la during its deploy") == 2
+    assert members() == before
+    on("t-b2", "sh", "-c", "systemctl stop 'app-probe@*.socket' 'app-probe@*.service'")
+    with visited(balanced):
+        sick = prov("deploy", "t-b1", "--drain", cwd=balanced.folder, status=0)
+        prov("deploy", "t-b2", cwd=balanced.folder, status=0)
+    stay = [e["text"] for e in sick.events if e["event"] == "note"]
+    assert [text.partition(":")[0] for text in stay] == ["stays in t-lb", "stays in t-la"]
+    assert all("status 502" in text for text in stay), "the only other host does not answer"
+    alone = prov("deploy", "t-b1,t-b2", "--drain", cwd=balanced.folder, status=0)
+    assert any("no other host would be left" in e["text"] for e in alone.events if e["event"] == "note")
+    assert members() == before
 
 
 def test_hosts_are_judged_by_the_authority_of_the_users_own_certificate(balanced: Project) -> None:

@@ -120,6 +120,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "drawn as files.link",
     ),
     (
+        "balancer_members.balancer_member balancer_members.connections_ended",
+        "lab/test_fronts.py::test_a_host_is_out_of_its_balancers_while_it_is_deployed",
+        "they need a front that reloads, and another host",
+    ),
+    (
         "built_releases.built_release",
         "agent/test_releases_served.py::test_what_is_built_ahead_is_no_release_to_go_back_to_until_it_has_been_in_service",
         "it writes one file into a release's own folder",

@@ -17,20 +17,20 @@ FAILED = re.compile(r"status 5\d\d ")
 
 @wanted()
 class AtFront(Url):
-    """A URL of this host's front. Whom its certificate is from is not asked: the days that it has left are shown, and
+    """A URL of a front. Whom its certificate is from is not asked: the days that it has left are shown, and
     many hosts do not know the authority."""
 
     def _tls(self) -> "SSLContext":
         return unverified_tls.unjudged()
 
 
-def answer_of_front(url: str) -> Dict[str, Any]:
-    """Ask the front of this host for a site; return its url, ms, and what is wrong under "said".
+def answer_of_front(url: str, address: str = "127.0.0.1") -> Dict[str, Any]:
+    """Ask a front for a site; return its url, ms, and what is wrong under "said".
 
-    An answer below 500 is one: networks and users that may see the site differ.
+    address: of the front.  An answer below 500 is one: networks and users that may see the site differ.
     """
     began = time.monotonic()
-    said = AtFront(url, address="127.0.0.1").asked()
+    said = AtFront(url, address=address).asked()
     ms = round((time.monotonic() - began) * 1000)
     wrong = not said.startswith("status ") or FAILED.match(said)
     return {"url": url, "said": said if said and wrong else "", "ms": ms}
