@@ -69,9 +69,13 @@ def meant(scope: Scope, refs: Mapping[str, str] | None = None) -> list[Inventory
     return (replace(inventory, refs=refs) if refs else inventory).select(scope.target, scope.limit)
 
 
-def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
-    """Return the only host of a target. Raises UsageError if the target has several."""
-    hosts = select(Scope(target, inventory))
+def select_one(inventory: Sequence[str], target: str, *, reach: bool = True) -> InventoryHost:
+    """Return the only host of a target. Raises UsageError if the target has several.
+
+    reach: whether prov is to connect to it, so that its connection and roles must hold.
+    """
+    scope = Scope(target, inventory)
+    hosts = select(scope) if reach else meant(scope)
     if len(hosts) > 1:
         names = ", ".join(host.name for host in hosts[:5])
         raise UsageError(f"{target!r} matches {len(hosts)} hosts, expected one: {names}, ...")

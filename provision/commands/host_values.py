@@ -36,7 +36,7 @@ def vars(host: str, names: Sequence[str], inventory: Sequence[str], out: Format,
     Templates are worked out; one that fails is shown as it is written, with its error. Secrets are masked.
     With --json, lines and replaced values are always shown.
     """
-    found = select_one(inventory, host)
+    found = select_one(inventory, host, reach=False)
     unknown = [name for name in names if name not in found.located]
     if unknown:
         near = suggestion(unknown[0], found.located)

@@ -9,9 +9,10 @@ import click
 
 from provision.cli.complete import complete_target
 from provision.cli.options import format_option, inventory_option
-from provision.errors import UsageError
+from provision.errors import ConfigError, UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
 from provision.inventory.as_ansible import listed
+from provision.inventory.problems import Problems
 from provision.inventory.target import members
 from provision.report.formats import Format
 
@@ -38,7 +39,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool, as_li
     if graph + as_list + out.FOR_PROGRAMS > 1:
         raise UsageError("--graph, --list and --json cannot be combined")
     loaded = load(inventory or None)
-    chosen = loaded.select(target)
+    chosen = loaded.select(target) if loaded.hosts or not as_list else []
     if graph:
         out.show((), tree(loaded, {host.name for host in chosen}))
         return
@@ -46,9 +47,32 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool, as_li
         whole = listed(loaded, {host.name: None for host in chosen})
         out.show((), json.dumps(whole, indent=4, sort_keys=True, ensure_ascii=False).splitlines())
         return
-    check(chosen, reach=False)
-    out.table(map(as_event, chosen), COLUMNS, map(row, chosen))
+    problems = Problems()
+    wrong = [host.name for host in chosen if not holds(host, problems)]
+    events = (broken_event(host) if host.name in wrong else as_event(host) for host in chosen)
+    out.table(events, COLUMNS, (broken_row(host) if host.name in wrong else row(host) for host in chosen))
+    problems.raise_any()
     out.end()
+
+
+def holds(host: InventoryHost, problems: Problems) -> bool:
+    """Return whether the connection and the roles of a host have no error; add its errors."""
+    try:
+        check([host], reach=False)
+    except ConfigError as error:
+        problems.add(error)
+        return False
+    return True
+
+
+def broken_event(host: InventoryHost) -> dict[str, object]:
+    """A host whose connection or roles have errors, as a line of --json."""
+    return {"event": "host", "name": host.name, "groups": list(host.groups), "broken": True}
+
+
+def broken_row(host: InventoryHost) -> tuple[str, ...]:
+    """The same as a line of the table."""
+    return host.name, "(see the error)", " ".join(host.groups), ""
 
 
 def as_event(host: InventoryHost) -> dict[str, object]:

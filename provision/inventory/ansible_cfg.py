@@ -37,9 +37,9 @@ OTHERS = {
     ("defaults", name)
     for name in (
         "inventory", "host_key_checking", "timeout", "hash_behaviour", "vault_password_file", "vault_identity_list",
-        "forks",
+        "forks", "inventory_ignore_extensions", "inventory_ignore_patterns",
     )
-}  # fmt: skip
+} | {("inventory", "ignore_extensions"), ("inventory", "ignore_patterns")}  # fmt: skip
 #: what prov does without being told: it asks where sudo wants a password, and each run is one process on the host
 NEEDLESS = {
     ("privilege_escalation", "become_ask_pass"), ("ssh_connection", "pipelining"), ("connection", "pipelining"),
@@ -53,6 +53,7 @@ class AnsibleCfg:
 
     variables: defaults of hosts.  inventory: its paths.  merge: whether mappings are merged (hash_behaviour).
     vault_password_file, vault_identity_list: as they are written.  forks: hosts at a time; None if it says nothing.
+    ignored_ends, ignored_patterns: of names in an inventory's folder that are passed over; None and () without them.
     folder: of the file; paths start there.
     unread: the settings that prov does not read, with their lines.
     """
@@ -63,6 +64,8 @@ class AnsibleCfg:
     vault_password_file: str = ""
     vault_identity_list: tuple[str, ...] = ()
     forks: int | None = None
+    ignored_ends: tuple[str, ...] | None = None
+    ignored_patterns: tuple[re.Pattern[str], ...] = ()
     folder: Path = Path()
     unread: tuple[str, ...] = ()
 
@@ -127,6 +130,8 @@ class CfgFile:
             vault_password_file=self._value("defaults", "vault_password_file"),
             vault_identity_list=self._list("vault_identity_list"),
             forks=self._number("forks", "", MOST_FORKS),
+            ignored_ends=self._list(*self._ignored("extensions")) or None,
+            ignored_patterns=self._patterns(),
             folder=self._file.parent,
             unread=tuple(self._unread()),
         )
@@ -151,6 +156,19 @@ class CfgFile:
             if (section, name) not in VARIABLES and (section, name) not in OTHERS | NEEDLESS
         ]
 
+    def _ignored(self, what: str) -> tuple[str, str]:
+        """The name and the section of a setting that has two names; the second one counts, as in Ansible."""
+        later = ("inventory", f"ignore_{what}")
+        return (later[1], later[0]) if self._value(*later) else (f"inventory_ignore_{what}", "defaults")
+
+    def _patterns(self) -> tuple[re.Pattern[str], ...]:
+        """The regular expressions for names of files that are passed over."""
+        name, section = self._ignored("patterns")
+        try:
+            return tuple(map(re.compile, self._list(name, section)))
+        except re.error as error:
+            raise self._wrong((section, name), f"is not a regular expression: {error}") from None
+
     def _number(self, name: str, unit: str, most: int) -> int | None:
         """A number of [defaults]; None if it is not set. unit: of the number, in words."""
         value = self._value("defaults", name)
@@ -159,8 +177,8 @@ class CfgFile:
             raise self._wrong(("defaults", name), f"must be {kind}(1 to {most}), not {value!r}")
         return int(value) if value else None
 
-    def _list(self, name: str) -> tuple[str, ...]:
-        return tuple(word.strip() for word in self._value("defaults", name).split(",") if word.strip())
+    def _list(self, name: str, section: str = "defaults") -> tuple[str, ...]:
+        return tuple(word.strip() for word in self._value(section, name).split(",") if word.strip())
 
     def _value(self, section: str, name: str) -> str:
         """A value without quotes around it; "" if it is not set."""

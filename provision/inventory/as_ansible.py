@@ -17,6 +17,16 @@ from provision.inventory.yaml_values import Deferred, SealedTemplate, Verbatim
 from provision.secrets import MASK, Secret
 
 ALL, UNGROUPED = ALWAYS
+#: ansible-core's INTERNAL_STATIC_VARS: Ansible sets them itself, so that a variable of the name never counts
+INTERNAL = frozenset((
+    "ansible_async_path", "ansible_collection_name", "ansible_config_file", "ansible_dependent_role_names",
+    "ansible_diff_mode", "ansible_facts", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
+    "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_role_names",
+    "ansible_playbook_python", "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags",
+    "ansible_verbosity", "ansible_version", "inventory_dir", "inventory_file", "inventory_hostname",
+    "inventory_hostname_short", "groups", "group_names", "hostvars", "playbook_dir", "play_hosts", "role_name",
+    "role_names", "role_path", "role_uuid",
+))  # fmt: skip
 
 
 def listed(inventory: Inventory, hosts: Collection[str]) -> dict[str, Any]:
@@ -43,6 +53,7 @@ def written(host: InventoryHost) -> dict[str, Any]:
     return {
         key: masked(part.value, sealed=True) if part.sealed else part.value
         for key, part in host.located.items()
+        if key not in INTERNAL
     }
 
 

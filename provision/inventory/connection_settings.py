@@ -128,8 +128,13 @@ def connection_settings(
     defaults: those of ansible.cfg, for hosts that a login reaches.
     """
     reader = SettingsReader(host, variables, defaults)
-    reader.refuse_others()
     kind = reader.kind()
+    if kind == "other" and not reader.platform():
+        # listed, never reached: how Ansible logs in there, and becomes root, is not prov's to judge
+        address = reader.address("ansible_host", "ansible_ssh_host") or host.name
+        reader.problems.raise_any()
+        return ConnectionSettings(kind, address, reader.plugin())
+    reader.refuse_others()
     settings = ConnectionSettings(
         kind=kind,
         address=reader.address("ansible_host", "ansible_ssh_host") or host.name,

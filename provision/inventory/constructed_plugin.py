@@ -23,6 +23,7 @@ from provision.inventory.resolved_variables import Templates
 from provision.inventory.template_names import checked_result, plain_result
 from provision.inventory.template_text import verbatim
 from provision.inventory.unresolved import Draft
+from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 
 IGNORED = ("use_extra_vars", "cache", "cache_plugin", "cache_timeout", "cache_connection", "cache_prefix")
@@ -71,6 +72,8 @@ def checked(
                 near = suggestion(str(path[-1]), [*model.model_fields, *more])
                 plugin = str(document.value["plugin"]).rpartition(".")[2]
                 message = f"the plugin {plugin} has no option {str(path[-1])!r}.{near}"
+            if path[0] == "compose" and each["type"] == "string_type":
+                message = f"must be an expression in quotes, not {shown(each['input'])}"
             draft.wrong(document.nearest(path).origin, path, message)
         return None
 

@@ -43,6 +43,8 @@ FORMATS: dict[str, Loader] = {
 }
 
 DEFAULT = "inventory"
+#: ends of names of scripts
+PROGRAM_ENDS = (".py", ".sh", ".rb", ".pl", ".php")
 
 #: RFC 7468: the first line of a certificate or a key
 PEM = re.compile(rb"\s*-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -73,7 +75,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
         source = Path(os.path.abspath(source))  # noqa: PTH100
         read_from.append(source)
         folders.append(source if source.is_dir() else source.parent)
-        for file in inventory_files(source):
+        for file in inventory_files(source, settings.cfg):
             with draft.problems.gathered():
                 loader_for(file)(file, display(file, here), draft)
     counted_hosts.complete(draft)
@@ -241,6 +243,9 @@ def loader_for(file: Path) -> Loader:
         from provision.inventory import script_source
 
         return script_source.load
+    if file.suffix in PROGRAM_ENDS:
+        where = display(file, Path.cwd())
+        raise ConfigError("a program that is not executable", where=where, hint=f"Run `chmod +x {where}`.")
     refuse_pem(file)
     if file.suffix:
         return FORMATS.get(file.suffix, ini_groups.load)

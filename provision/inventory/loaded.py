@@ -140,7 +140,7 @@ class Inventory:
         Raises UsageError: an unknown name, or no host left.
         """
         if not self.hosts:
-            hint = without_hosts(self.sources, self.project or Path.cwd())
+            hint = without_hosts(self.sources, self.project or Path.cwd(), self.settings)
             raise UsageError("the inventory has no hosts", hint=hint)
         chosen = targets.select(self, target, limit)
         return [host for name, host in self.hosts.items() if name in chosen]

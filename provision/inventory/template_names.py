@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -76,6 +77,7 @@ class TemplateNames(Mapping[str, Any]):
             "inventory_dir": str(host.defined.folder),
             "inventory_file": str(host.defined.folder / Path(host.defined.file).name),
             "playbook_dir": str(around.project),
+            "ansible_playbook_python": sys.executable,
             "vars": self,
             "lookup": self._lookup,
             "query": self._query,

@@ -83,9 +83,9 @@ class VarsFolder:
 
 
 def _flattened(path: Path) -> list[Path]:
-    """A file itself, or the files of a folder and of the folders in it, without hidden and backup files, and
-    without folders that have a dot in their names, as Ansible reads them."""
+    """A file itself, or the files of a folder and of the folders in it, without hidden and backup files, links to
+    nothing, and folders that have a dot in their names, as Ansible reads them."""
     if not path.is_dir():
-        return [path]
+        return [path] if path.exists() else []
     entries = [e for e in sorted(path.iterdir()) if not e.name.startswith(".") and not e.name.endswith("~")]
     return [file for e in entries if e.suffix in ([""] if e.is_dir() else SUFFIXES) for file in _flattened(e)]

@@ -174,3 +174,27 @@ def test_mappings_are_merged_as_by_ansible(tmp_path: Path) -> None:
     inventory = load(["hosts.ini"], cwd=folder)
     assert {name: dict(host.vars) for name, host in inventory.hosts.items()} == expected
     assert str(inventory.hosts["web1"].origin("opts", "all")).startswith("group_vars/all.yml:")
+
+
+@pytest.mark.parametrize(
+    ("cfg", "hosts"),
+    [
+        ("[defaults]\ninventory = inv\n", ["a", "ini", "art", "x"]),
+        ("[defaults]\ninventory = inv\ninventory_ignore_extensions = .ini, .x\n", ["a", "art"]),
+        ("[defaults]\ninventory = inv\ninventory_ignore_patterns = ^art, x$\n", ["a", "ini"]),
+        # of two names, that of [inventory] counts
+        (
+            "[defaults]\ninventory = inv\ninventory_ignore_extensions = .ini\n[inventory]\nignore_extensions = .x\n"
+            "ignore_patterns = art\n",
+            ["a", "ini"],
+        ),
+    ],
+)
+def test_files_that_it_passes_over(tmp_path: Path, cfg: str, hosts: list[str]) -> None:
+    files = {"inv/a": "a\n", "inv/art": "art\n", "inv/b.ini": "ini\n", "inv/c.x": "x\n"}
+    assert sorted(loaded(tmp_path, cfg, **files).hosts) == sorted(hosts)
+
+
+def test_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
+    found = errors(lambda: loaded(tmp_path, "[inventory]\nignore_patterns = (\n"))
+    assert found[0].startswith("ansible.cfg:2 inventory.ignore_patterns: is not a regular expression")

@@ -110,7 +110,10 @@ def test_errors(prov: Prov, tmp_path: Path) -> None:
     assert prov("hosts", "--json", "--graph")[0] == 2
     project(tmp_path, {"bad.yml": "all: {hosts: {web1: {ansible_port: x, roles: y}, web2: {roles: z}}}"})
     status, lines, stderr = prov("hosts", "-i", "bad.yml")
-    assert (status, lines) == (2, [])
+    assert (status, [line.split() for line in lines[1:]]) == (
+        2,
+        [["web1", "(see", "the", "error)", "ungrouped"], ["web2", "(see", "the", "error)", "ungrouped"]],
+    )
     assert [line for line in stderr.splitlines() if line.startswith("prov: ")] == [
         "prov: bad.yml:1 web1.ansible_port: must be a port (1 to 65535), not 'x'",
         "prov: bad.yml:1 web1.roles: must be a list of role names, not 'y'",
@@ -129,3 +132,25 @@ def test_help_has_an_example(prov: Prov) -> None:
     status, lines, _ = prov("hosts", "--help")
     assert status == 0
     assert any(line.strip().startswith("Example:  prov hosts") for line in lines)
+
+
+def test_a_host_with_errors_does_not_hide_the_others(prov: Prov, tmp_path: Path) -> None:
+    text = "[web]\nweb1 roles=loadbalancer ansible_host=192.0.2.1\nweb2\nweb3 ansible_port=x\n"
+    project(tmp_path, {"hosts": text})
+    status, lines, stderr = prov("hosts", "-i", "hosts")
+    assert (status, [line.split()[:2] for line in lines[1:]]) == (
+        2,
+        [["web1", "(see"], ["web2", "web2"], ["web3", "(see"]],
+    )
+    assert "hosts:2 web1.roles: must be a list of role names" in stderr
+    assert "hosts:4 web3.ansible_port: " in stderr
+    events = [json.loads(line) for line in prov("hosts", "-i", "hosts", "--json")[1]]
+    assert [event["event"] for event in events] == ["host", "host", "host", "error", "error", "summary"]
+    assert [event.get("broken", False) for event in events[:3]] == [True, False, True]
+    assert prov("hosts", "web2", "-i", "hosts")[0] == 0
+
+
+def test_a_list_of_no_hosts_is_printed(prov: Prov, tmp_path: Path) -> None:
+    project(tmp_path, {"hosts": "[web]\n[all:children]\nweb\n"})
+    status, lines, _ = prov("hosts", "-i", "hosts", "--list")
+    assert (status, json.loads("\n".join(lines))["_meta"]["hostvars"]) == (0, {})

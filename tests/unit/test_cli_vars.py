@@ -83,3 +83,9 @@ def test_an_unknown_name() -> None:
     refused = prov_vars("usr").exception
     assert isinstance(refused, UsageError)
     assert str(refused) == "web1 has no variable 'usr'. Did you mean 'user'?"
+
+
+def test_variables_that_prov_cannot_use_are_shown(tmp_path: Path) -> None:
+    project(tmp_path, {"b.yml": "web: {hosts: {web1: {roles: proxy, ansible_port: x}}}"})
+    lines = [line.split(maxsplit=1) for line in prov_vars("roles", "ansible_port").stdout.splitlines()]
+    assert lines[1:] == [["roles", "proxy"], ["ansible_port", "x"]]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from inventories import errors, project
 
 from provision.cli.main import cli
 from provision.errors import ConfigErrors
+from provision.inventory.as_ansible import listed
 from provision.inventory.inventory_files import load
 
 CASES = sorted(path.parent for path in (Path(__file__).parent / "like_ansible_inventory").glob("*/case.json"))
@@ -111,3 +113,48 @@ def test_hosts_that_prov_cannot_reach_are_listed_but_not_deployed(
             "hosts.ini:1 d1.ansible_connection: prov can't connect by 'docker'",
             "hosts.ini:2 w1.ansible_connection: prov can't connect by 'network_cli'",
         ]
+
+
+def test_names_that_ansible_sets_itself_are_not_listed(tmp_path: Path) -> None:
+    project(tmp_path, {"hosts": "web1 groups=x inventory_hostname=y ansible_version=2 a=1\n"})
+    inventory = load(["hosts"], cwd=tmp_path)
+    assert listed(inventory, ["web1"])["_meta"]["hostvars"] == {"web1": {"a": 1}}
+
+
+def test_links_to_nothing_are_passed_over(tmp_path: Path) -> None:
+    project(tmp_path, {"inv/a": "web1\n", "inv/group_vars/all/a.yml": "a: 1\n"})
+    for link in ("b", "group_vars/all/b.yml", "group_vars/ungrouped.yml"):
+        (tmp_path / "inv" / link).symlink_to("nowhere")
+    assert load(["inv"], cwd=tmp_path).hosts["web1"].vars == {"a": 1}
+
+
+def test_a_program_that_is_not_executable_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tmp_path, {"inv/a": "web1\n", "inv/cloud.py": "#!/usr/bin/python3\nprint('many lines')\n"})
+    monkeypatch.chdir(tmp_path)
+    assert errors(lambda: load(["inv"], cwd=tmp_path)) == ["inv/cloud.py: a program that is not executable"]
+
+
+def test_hosts_elsewhere_may_become_root_as_they_like(tmp_path: Path) -> None:
+    text = "w1 ansible_connection=winrm ansible_become_method=runas ansible_user={{none}} ansible_host=192.0.2.1\n"
+    project(tmp_path, {"hosts": text})
+    (host,) = load(["hosts"], cwd=tmp_path).select("w1")
+    assert (host.connection.kind, host.connection.plugin, host.connection.address) == (
+        "other",
+        "winrm",
+        "192.0.2.1",
+    )
+
+
+def test_the_python_of_ansible_is_that_of_prov(tmp_path: Path) -> None:
+    text = "web1 ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}\n"
+    project(tmp_path, {"hosts": text})
+    assert load(["hosts"], cwd=tmp_path).hosts["web1"].connection.python_interpreter == sys.executable
+
+
+def test_what_constructed_composes_is_an_expression(tmp_path: Path) -> None:
+    project(tmp_path, {"inv/a": "web1\n", "inv/b.yml": "plugin: constructed\ncompose:\n  x: true\n"})
+    assert errors(lambda: load(["inv"], cwd=tmp_path)) == [
+        "inv/b.yml:3 compose.x: must be an expression in quotes, not true"
+    ]
