@@ -198,12 +198,15 @@ class SchemaKnown(Step):
     """Code that knows all migrations that its database has got. Changes nothing.
 
     home: such as /srv/shop.  migrations: those of the code, as paths in the source.
+    risks: what some of them do that other code can't bear, by path. The outcome's stdout has that of the pending
+    ones, a line each, if a release is in service.
     Raises an error with the list if the database has later ones, as code that is deployed may be older than
     the schema. What the host remembers comes from its deploys; a migration by hand is not known.
     """
 
     home: str
     migrations: Sequence[str]
+    risks: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
 
     def label(self) -> str:
         return "migrations of %s" % self.home.rsplit("/", 1)[-1]
@@ -213,9 +216,15 @@ class SchemaKnown(Step):
 
     def check(self, host: "System") -> Diff:
         try:
-            schema = read_book(host, self.home)["schema"]
+            book = read_book(host, self.home)
         except Damaged:
             return Diff.none("the host does not remember any")
+        schema = book["schema"]
+        if schema and book["live"]:
+            pending = [(path, lines) for path, lines in dict(self.risks).items() if path not in schema]
+            self.scratch["stdout"] = "\n".join(
+                "%s %s" % (path, line) for path, lines in pending for line in lines
+            )
         later = newer(schema, self.migrations)
         if later:
             raise StepError(

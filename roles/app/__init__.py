@@ -14,6 +14,7 @@ from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.apps.application import Application
 from provision.apps.code_migrations import schema_of
 from provision.apps.interpreters import unusable
+from provision.controller.events import Attention
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
@@ -70,7 +71,7 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
     """The release of an application, with all that it needs beside its server."""
     release = app.release
     if not c.forced:
-        releases_served.schema_known(c, release.home, schema_of(release))
+        schema_gate(c, release)
     account(c, app, release)
     if not c.dry_build:
         bound.certify(c, app)
@@ -92,6 +93,25 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
         chores.all_of(c, app, release, check_deploy=check_deploy)
     if app.static and not c.dry_build:
         releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
+
+
+def schema_gate(c: Host, release: Release) -> None:
+    """Refuse code that is older than its database; a plan says what pending migrations do to the release in
+    service."""
+    if not c.planning:
+        releases_served.schema_known(c, release.home, schema_of(release))
+        return
+    # imported here: only plans read migrations
+    from provision.apps.migration_risks import risks_of
+
+    known = releases_served.schema_known(c, release.home, schema_of(release), risks_of(release))
+
+    def tell() -> None:
+        for line in known.stdout.splitlines():
+            text = f"{line}. Until the switch, and after a rollback, code from before it serves {release.app.name}"
+            c.emit(Attention(c.name, text))
+
+    c.later(tell)
 
 
 def without_release(c: Host, release: Release) -> None:

@@ -242,6 +242,17 @@ def test_code_that_is_older_than_its_database_is_refused(agents: Agents, home: s
     assert run(agents, SchemaKnown(home, later))[0].state == "ok"
 
 
+def test_what_pending_migrations_do_is_said_once_a_release_is_in_service(agents: Agents, home: str) -> None:
+    both = ["shop/migrations/0001_a.py", "shop/migrations/0002_b.py"]
+    risks = {both[0]: ["removes a.b"], both[1]: ["removes a.c", "renames a.d"]}
+    assert run(agents, SchemaKnown(home, both, risks))[0].stdout == ""
+    run(agents, served(home, FIRST, both[:1]))
+    said = run(agents, SchemaKnown(home, both, risks))[0].stdout
+    assert said == f"{both[1]} removes a.c\n{both[1]} renames a.d"
+    run(agents, served(home, SECOND, both))
+    assert run(agents, SchemaKnown(home, both, risks))[0].stdout == ""
+
+
 def test_an_environment_goes_back_and_secrets_stay(agents: Agents, root: Path) -> None:
     path = root / "shop.env"
     path.write_text(ENV)

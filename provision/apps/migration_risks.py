@@ -1,0 +1,155 @@
+"""What pending migrations do to the code that serves until the switch: read from the migrations, nothing is run.
+
+Source: Django, "Migration Operations" (https://docs.djangoproject.com/en/stable/ref/migration-operations/), and
+Alembic, "Operation Reference" (https://alembic.sqlalchemy.org/en/latest/ops.html).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container, Iterator
+
+from provision.apps.app_releases import Release
+from provision.apps.code_migrations import schema_of
+from provision.apps.project_reading import called, name_of
+from provision.errors import ProvError
+from provision.sources.folder_manifests import contents
+
+#: bytes
+MOST = 1 << 20
+NOT_NULL = "so code that does not set it can't add rows"
+
+
+def risks_of(release: Release) -> dict[str, list[str]]:
+    """Return what migrations of a release do that other code of the application can't bear, by their paths."""
+    entries = {entry[0]: entry for entry in release.entries}
+    found: dict[str, list[str]] = {}
+    for path in schema_of(release):
+        try:
+            lines = list(risks_in(contents(entries, path, MOST)))
+        except (OSError, ProvError):
+            # the release's own steps say it
+            continue
+        if lines:
+            found[path] = lines
+    return found
+
+
+def risks_in(text: bytes) -> Iterator[str]:
+    """Yield what a migration does that code from before it can't bear, each as "removes shop.price"."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        # it fails on the host, with its message
+        return
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Migration" and not is_squashed(node):
+            # `state_operations` of SeparateDatabaseAndState touch no database
+            calls = list(calls_in(node, without="state_operations"))
+            made = {text_of(call, "name", 0).lower() for call in calls if called(call) == "CreateModel"}
+            for call in calls:
+                yield from django(call, made)
+        elif isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+            calls = list(calls_in(node))
+            made = {text_of(call, "table_name", 0) for call in calls if called(call) == "create_table"}
+            for call in calls:
+                yield from alembic(call, made)
+
+
+def is_squashed(node: ast.ClassDef) -> bool:
+    """Return whether a migration stands for others, which the database may have already."""
+    targets = [name_of(each) for part in node.body if isinstance(part, ast.Assign) for each in part.targets]
+    return "replaces" in targets
+
+
+def calls_in(node: ast.AST, without: str = "") -> Iterator[ast.Call]:
+    """Yield the calls in a part of a module, in its order. without: a keyword whose value is left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.keyword) and child.arg == without:
+            continue
+        if isinstance(child, ast.Call):
+            yield child
+        yield from calls_in(child, without)
+
+
+def django(call: ast.Call, made: Container[str]) -> Iterator[str]:
+    """Yield what an operation of Django does that older code can't bear. made: models that the migration makes."""
+    kind = called(call)
+    if kind == "DeleteModel":
+        yield f"removes the table of {text_of(call, 'name', 0)}"
+    elif kind == "RenameModel":
+        yield f"renames the table of {text_of(call, 'old_name', 0)}"
+    elif kind == "AlterModelTable":
+        yield f"renames the table of {text_of(call, 'name', 0)}"
+    elif kind == "RemoveField":
+        yield f"removes {text_of(call, 'model_name', 0)}.{text_of(call, 'name', 1)}"
+    elif kind == "RenameField":
+        yield f"renames {text_of(call, 'model_name', 0)}.{text_of(call, 'old_name', 1)}"
+    elif kind == "AddField" and text_of(call, "model_name", 0).lower() not in made:
+        field = argument(call, "field", 2)
+        # the default of a field is Django's, and the database does not keep it
+        if isinstance(field, ast.Call) and not may_be_missing(field):
+            name = f"{text_of(call, 'model_name', 0)}.{text_of(call, 'name', 1)}"
+            yield f"adds {name}, which can't be null and has no db_default, {NOT_NULL}"
+
+
+def may_be_missing(field: ast.Call) -> bool:
+    """Return whether rows can be added without a field of Django."""
+    if called(field) in ("ManyToManyField", "GeneratedField"):
+        # no column, or one that the database fills
+        return True
+    given = {each.arg: each.value for each in field.keywords}
+    return None in given or "db_default" in given or is_constant(given.get("null"), True)
+
+
+def alembic(call: ast.Call, made: Container[str]) -> Iterator[str]:
+    """Yield what an operation of Alembic does that older code can't bear. made: tables that the migration makes.
+
+    In a batch, the table is named before.
+    """
+    if not isinstance(call.func, ast.Attribute):
+        return
+    kind, batch = call.func.attr, "batch" in name_of(call.func.value)
+    if not batch and name_of(call.func.value) != "op":
+        return
+    table = "" if batch else f"{text_of(call, 'table_name', 0)}."
+    first = 0 if batch else 1
+    if kind == "drop_table":
+        yield f"removes the table {text_of(call, 'table_name', 0)}"
+    elif kind == "rename_table":
+        yield f"renames the table {text_of(call, 'old_table_name', 0)}"
+    elif kind == "drop_column":
+        yield f"removes {table}{text_of(call, 'column_name', first)}"
+    elif kind == "alter_column":
+        name = f"{table}{text_of(call, 'column_name', first)}"
+        given = {each.arg: each.value for each in call.keywords}
+        if "new_column_name" in given:
+            yield f"renames {name}"
+        if is_constant(given.get("nullable"), False) and "server_default" not in given:
+            yield f"forbids null in {name}, {NOT_NULL}"
+    elif kind == "add_column" and table[:-1] not in made:
+        column = argument(call, "column", first)
+        if isinstance(column, ast.Call):
+            given = {each.arg: each.value for each in column.keywords}
+            if is_constant(given.get("nullable"), False) and "server_default" not in given:
+                name = f"{table}{text_of(column, 'name', 0)}"
+                yield f"adds {name}, which can't be null and has no server_default, {NOT_NULL}"
+
+
+def argument(call: ast.Call, name: str, position: int) -> ast.expr | None:
+    """Return an argument of a call, given by name or by position."""
+    named = next((each.value for each in call.keywords if each.arg == name), None)
+    if named is None and len(call.args) > position:
+        return call.args[position]
+    return named
+
+
+def text_of(call: ast.Call, name: str, position: int) -> str:
+    """Return an argument that is a text; "?" for one that is computed."""
+    found = argument(call, name, position)
+    return found.value if isinstance(found, ast.Constant) and isinstance(found.value, str) else "?"
+
+
+def is_constant(node: ast.expr | None, value: object) -> bool:
+    """Return whether an expression is this constant."""
+    return isinstance(node, ast.Constant) and node.value is value
