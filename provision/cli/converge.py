@@ -69,7 +69,6 @@ class ConvergeOptions:
             "--undo-on-failure": self.undo_on_failure,
             "--batch": self.batch,
             "--bake": self.bake,
-            "--force": self.force,
             "--dry-build": self.dry_build,
             "--continue": self.go_on,
         }
@@ -84,10 +83,12 @@ def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     if all(host.platform for host in hosts):
         # imported here: most targets are hosts
         from provision.cli.platform_targets import converge_platform
+        from provision.platforms.platform_model import DeployOrder
 
         for option in order.only_for_hosts:
             raise UsageError(f"{option}: only deploys to hosts have this", hint="Leave it out.")
-        return converge_platform(hosts, order.out, plan=plan, prune=order.prune, diff=order.diff)
+        deploy = DeployOrder(plan=plan, prune=order.prune, force=order.force)
+        return converge_platform(hosts, deploy, order.out, order.diff)
     assignments = order.assignments(eager.begin, hosts)
     eager.found_good()
     waves = order.batch or scope.forks == 1

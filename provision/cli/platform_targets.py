@@ -11,39 +11,55 @@ if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.controller.events import Event
     from provision.inventory import InventoryHost
-    from provision.platforms.platform_model import LogsWanted
+    from provision.platforms.platform_model import DeployOrder, LogsWanted
     from provision.report.formats import Format
     from provision.report.reporting import Report
+    from provision.roles.project import Assignment
 
 
 def converge_platform(
-    hosts: Sequence[InventoryHost], out: Format, *, plan: bool, prune: bool, diff: bool | None
+    hosts: Sequence[InventoryHost], order: DeployOrder, out: Format, diff: bool | None
 ) -> Exit:
     """Deploy to a target on a platform, or plan it; returns the exit status. Raises ConfigErrors and UsageErrors
     before the platform is asked anything."""
     from provision.cli.ec2_hosts import show_run
-    from provision.cli.of_applications import no_applications
+    from provision.cli.platform_past import guard_of
     from provision.platforms.platform_model import find
     from provision.platforms.platform_run import PlatformRun
-    from provision.roles.project import resolve
 
+    (assignment,) = prepared(hosts)
+    host = assignment.host
+    steps = find(host.platform).steps(assignment, order)
+    masks = assignment.masks()
+    guard = guard_of(host, plan=order.plan)
+    run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=order.plan, guard=guard)
+    return show_run(run, out, plan=order.plan, diff=diff)
+
+
+def only_one(hosts: Sequence[InventoryHost]) -> InventoryHost:
+    """Return the target of a run. Raises UsageError if there are several."""
     if len(hosts) > 1:
         names = ", ".join(host.name for host in hosts[:5])
         raise UsageError(f"{names} are on platforms, where prov deploys to one at a time", hint="Name one.")
-    (assignment,) = resolve(hosts, reach=False)
-    (host,) = hosts
+    return hosts[0]
+
+
+def prepared(hosts: Sequence[InventoryHost]) -> list[Assignment]:
+    """Return what a target gets, once it is found good; a list of one. Raises ConfigErrors and UsageErrors."""
+    from provision.cli.of_applications import no_applications
+    from provision.platforms.platform_model import find
+    from provision.roles.project import resolve
+
+    host = only_one(hosts)
+    (assignment,) = resolve([host], reach=False)
     if not assignment.served.apps:
         raise no_applications(hosts)
     if refs := host.inventory.refs:
         from provision.cli.other_releases import check_releases
 
         check_releases(refs, [assignment])
-    platform = find(host.platform)
-    platform.check(assignment)
-    masks = assignment.masks()
-    steps = platform.steps(assignment, prune=prune)
-    run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=plan)
-    return show_run(run, out, plan=plan, diff=diff)
+    find(host.platform).check(assignment)
+    return [assignment]
 
 
 def platform_status(hosts: Sequence[InventoryHost], app: str, out: Format) -> Exit:

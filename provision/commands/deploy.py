@@ -12,7 +12,7 @@ from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.durations import seconds_of
 from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.other_releases import release_option
-from provision.cli.prepare import RolePart, Scope, select
+from provision.cli.prepare import RolePart, Scope, check_hosts, meant, select
 from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
@@ -233,9 +233,16 @@ def deploy(
         if status != Exit.DONE:
             return status
     if wait and not check:
-        from provision.cli.lock_waiting import await_locks
+        hosts = meant(scope)
+        if all(host.platform for host in hosts):
+            from provision.cli.platform_past import await_platform_locks
 
-        await_locks(select(scope), scope.forks, wait)
+            await_platform_locks(hosts, wait)
+        else:
+            from provision.cli.lock_waiting import await_locks
+
+            check_hosts(hosts)
+            await_locks(hosts, scope.forks, wait)
     return converge(order, plan=check)
 
 

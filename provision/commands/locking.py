@@ -8,12 +8,13 @@ import click
 
 from provision.cli.changes import change_shown
 from provision.cli.options import several_hosts
-from provision.cli.prepare import Scope, select
+from provision.cli.prepare import Scope, check_hosts, meant
 from provision.errors import UsageError
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.roles.role_host import Host
+    from provision.run.work import Work
 
 
 @click.command(epilog='Example:  prov lock web1 "disk is being replaced"')
@@ -43,7 +44,7 @@ def lock(scope: Scope, out: Format, reason: str) -> int:
 
         operator_locked(host, reason, who())
 
-    return change_shown(scope, out, select(scope), work, aside=True)
+    return lock_changed(scope, out, work, reason)
 
 
 @click.command(epilog="Example:  prov unlock web1")
@@ -62,4 +63,15 @@ def unlock(scope: Scope, out: Format) -> int:
 
         operator_locked(host, "")
 
-    return change_shown(scope, out, select(scope), work, aside=True)
+    return lock_changed(scope, out, work, "")
+
+
+def lock_changed(scope: Scope, out: Format, work: Work, reason: str) -> int:
+    """Lock hosts, or targets on platforms, or lift that lock: reason "". work: that of hosts."""
+    hosts = meant(scope)
+    if all(host.platform for host in hosts):
+        from provision.cli.platform_past import platform_lock
+
+        return platform_lock(hosts, reason, out)
+    check_hosts(hosts)
+    return change_shown(scope, out, hosts, work, aside=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from provision.cli.of_applications import served_apps, target_and_app
-from provision.cli.prepare import RolePart, Scope, assigned
+from provision.cli.prepare import RolePart, Scope, assigned, meant
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -33,8 +33,10 @@ def rollback(
     Exit status: 0 done; 1 a step or host failed, or there is nothing to go back to; 2 usage or configuration;
     3 with --check, there is something to change; 4 a host could not be reached; 130 interrupted.
     """
-    assignments = assigned(scope, RolePart())
-    found = served_apps([assignment.host for assignment in assignments], app)
+    hosts = meant(scope)
+    on_platforms = all(host.platform for host in hosts)
+    assignments = [] if on_platforms else assigned(scope, RolePart(), hosts=hosts)
+    found = served_apps(hosts if on_platforms else [assignment.host for assignment in assignments], app)
     for host, apps in found.items():
         if len(apps) != 1:
             names = ", ".join(each.name for each in apps)
@@ -44,6 +46,13 @@ def rollback(
                 if apps
                 else "Leave that host out.",
             )
+    if on_platforms:
+        from provision.cli.platform_past import platform_rollback
+        from provision.cli.platform_targets import only_one
+
+        target = only_one(hosts)
+        (chosen,) = found[target.name]
+        return platform_rollback(target, chosen, release, out, plan=check, hold=not no_hold, force=force)
     from provision.cli.watch import Prompt, run_shown
     from provision.controller import project_commit
     from provision.controller.run_options import RunOptions

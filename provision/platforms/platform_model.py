@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from provision.apps.application import Application
 from provision.inventory import InventoryHost
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.target_records import TargetRecords
 from provision.roles.project import Assignment
 from provision.values import dataclass
 
@@ -31,14 +32,40 @@ PARTS = (
 Steps = Callable[[Note], Sequence[PlatformStep]]
 
 
+@dataclass(frozen=True)
+class DeployOrder:
+    """What a deploy is to do. plan: only say it.  prune: also remove what is no longer declared.
+
+    force: deploy code although its database has migrations that it does not know.
+    """
+
+    plan: bool = False
+    prune: bool = False
+    force: bool = False
+
+
 class StepsOf(Protocol):
     """What prepares a run: the target is asked nothing yet. Raises ConfigErrors, UsageError."""
 
-    def __call__(self, assignment: Assignment, /, *, prune: bool) -> Steps:
+    def __call__(self, assignment: Assignment, order: DeployOrder, /) -> Steps:
         """Return what asks the platform, and returns the steps in order, given what shows progress.
 
-        prune: also remove what is no longer declared.
+        Those of release_steps.py are among them, for each application.
         """
+
+
+@dataclass(frozen=True)
+class EarlierRelease:
+    """A release to go back to. app: its application.  instance: its name in the record.
+
+    release: its name for people.  about: what the platform has recorded of it.  hold: hold further deploys.
+    """
+
+    app: str
+    instance: str
+    release: str
+    about: Mapping[str, Any]
+    hold: bool
 
 
 @dataclass(frozen=True)
@@ -55,6 +82,20 @@ class LogsWanted:
 
 
 @dataclass(frozen=True)
+class PlatformPast:
+    """What a platform remembers, and how to go back.
+
+    records: where prov keeps releases, holds and the lock of a target.
+    obstacles: returns why recorded instances can't be served again, "" if they can; given what `about` has of each.
+    back: prepares going back to a release, with ReleaseRecorded as its last step.
+    """
+
+    records: Callable[[InventoryHost], TargetRecords]
+    obstacles: Callable[[InventoryHost, Mapping[str, Mapping[str, Any]]], Mapping[str, str]]
+    back: Callable[[InventoryHost, EarlierRelease], Steps]
+
+
+@dataclass(frozen=True)
 class DeclaredPlatform:
     """A platform. steps: prepares a run over a target.
 
@@ -63,6 +104,7 @@ class DeclaredPlatform:
     logs: yields what they have logged: "time" in seconds, "source", "text".
     instead: returns what to do instead of a command for hosts; "" if nothing is known.
     counterparts: what it has for each of PARTS.
+    past: what it remembers; None if it has neither releases to go back to, nor locks.
     """
 
     steps: StepsOf
@@ -71,6 +113,7 @@ class DeclaredPlatform:
     logs: Callable[[InventoryHost, Sequence[Application], LogsWanted], Iterable[Mapping[str, Any]]]
     instead: Callable[[InventoryHost, str], str]
     counterparts: Mapping[str, str]
+    past: PlatformPast | None = None
 
 
 def find(name: str) -> DeclaredPlatform:

@@ -9,7 +9,10 @@ from provision.controller.events import Answered, Event
 from provision.report.answers import AnswerReport
 from provision.report.columns import aligned
 from provision.report.shown_lines import flat
-from provision.system.memory.release_book import held, person
+from provision.system.memory.release_book import held, in_order, person
+
+#: why a release can't be gone back to that `prov deploy --dry-build` has made
+BUILT = "built, not in service yet"
 
 
 class ReleasesShown(AnswerReport):
@@ -43,3 +46,31 @@ def row(release: Mapping[str, Any]) -> list[str]:
     if release["live"]:
         state = "in service"
     return [release["id"], at, by, release.get("commit", ""), state]
+
+
+def for_programs(book: dict[str, Any]) -> dict[str, Any]:
+    """Return a book for programs: the newest release first."""
+    if "damaged" in book:
+        return {"error": book["damaged"], "hold": None, "releases": []}
+    found = []
+    for name, entry in reversed(in_order(book)):
+        about = entry["about"]
+        found.append(
+            {
+                "id": entry["release"],
+                "instance": name,
+                "at": entry["at"],
+                "who": entry.get("who", ""),
+                "commit": entry.get("commit", ""),
+                "server": about.get("server", ""),
+                "live": name == book["live"],
+                "can_go_back": name != book["live"] and not entry["why"],
+                "why_not": "it is in service" if name == book["live"] else entry["why"],
+                "migrations": len(about.get("migrations", ())),
+            }
+        )
+    for name in book["unrecorded"]:
+        # it was never in service, or a version of prov that records none deployed it
+        why = BUILT if name in book["built"] else "the host has no record of it"
+        found.append({"id": name, "live": name == book["current"], "can_go_back": False, "why_not": why})
+    return {"hold": book["hold"], "releases": found}

@@ -6,7 +6,9 @@ one.
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,37 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 Object = dict[str, Any]
+
+
+def without_records(cluster: Cluster) -> dict[tuple[str, str], Object]:
+    """The objects of applications."""
+    return {
+        key: each
+        for key, each in cluster.objects.items()
+        if "prov/record" not in each["metadata"].get("labels", {})
+    }
+
+
+def record_in(cluster: Cluster, name: str) -> Any:
+    """What a record says, such as `prod.lock`."""
+    return json.loads(gzip.decompress(base64.b64decode(cluster.objects["secrets", name]["data"]["record"])))
+
+
+def put_record(cluster: Cluster, name: str, value: Any) -> None:
+    """Have a record say something else, as another client does."""
+    packed = base64.b64encode(gzip.compress(json.dumps(value).encode())).decode()
+    found = cluster.objects["secrets", name]
+    found["data"]["record"] = packed
+    found["metadata"]["resourceVersion"] += "0"
+
+
+def let_time_pass(cluster: Cluster) -> None:
+    """Let the lock of a run that has died end."""
+    if ("secrets", "prod.lock") in cluster.objects:
+        lock = record_in(cluster, "prod.lock")
+        if lock["run"]:
+            lock["run"]["renewed"] = 0
+            put_record(cluster, "prod.lock", lock)
 
 
 class Cluster:
@@ -38,6 +71,7 @@ class Cluster:
         self.idle = False
         self.hidden = False
         self.left: int | None = None
+        self.lock = threading.Lock()
 
     def applied(self, resource: str, name: str, wanted: Object, *, dry_run: bool) -> Object:
         """Apply an object; its defaults are those that differ most between what is sent and what is kept."""
@@ -58,6 +92,23 @@ class Cluster:
             if not self.idle:
                 self.control(resource, found)
         return found
+
+    def kept(self, resource: str, given: Object, name: str) -> tuple[int, Object]:
+        """Make an object, or change one of the same version: with both, another client may be first."""
+        with self.lock:
+            key = resource, name or given["metadata"]["name"]
+            found = self.objects.get(key)
+            if not name:
+                if found:
+                    return 409, {"message": "already exists"}
+                made = self.objects[key] = copy.deepcopy(given)
+                made["metadata"]["resourceVersion"] = "1"
+                return 201, made
+            if found is None or found["metadata"]["resourceVersion"] != given["metadata"]["resourceVersion"]:
+                return (409 if found else 404), {"message": "the object has been modified"}
+            found["data"] = given["data"]
+            found["metadata"]["resourceVersion"] = str(int(found["metadata"]["resourceVersion"]) + 1)
+            return 200, copy.deepcopy(found)
 
     def control(self, resource: str, found: Object) -> None:
         """Report that pods run, or that commands have ended."""
@@ -94,8 +145,10 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 self.answer(401, {"message": "Unauthorized"})
             elif resource == "pods" and cluster.hidden:
                 self.answer(403, {"message": "pods is forbidden"})
-            elif cluster.refusal and self.command == "PATCH":
+            elif cluster.refusal and self.command in ("PATCH", "POST"):
                 self.answer(cluster.refusal[0], {"message": cluster.refusal[1]})
+            elif self.command == "POST" or "merge-patch" in self.headers.get("Content-Type", ""):
+                self.answer(*cluster.kept(resource, json.loads(body), name))
             elif self.command == "PATCH":
                 dry = query.get("dryRun") == ["All"]
                 assert query["fieldManager"] == ["prov"] and query["force"] in (["true"], ["True"])
@@ -121,7 +174,7 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 items = [o for o in every if wanted.items() <= o["metadata"]["labels"].items()]
                 self.answer(200, {"items": items})
 
-        do_GET = do_PATCH = do_DELETE = ask
+        do_GET = do_PATCH = do_POST = do_DELETE = ask
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Keep quiet."""
@@ -133,7 +186,7 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
 def served(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
     """Serve a cluster, and write the kubeconfig with its context `test`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cluster))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     config = {
         "apiVersion": "v1",

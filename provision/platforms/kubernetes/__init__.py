@@ -1,9 +1,11 @@
 """Kubernetes: the objects of a cluster that run an application, from its settings and the block `kubernetes`."""
 
 from provision.platforms.kubernetes.cluster_answers import instead, logs_of, status_of
+from provision.platforms.kubernetes.cluster_records import records_of
 from provision.platforms.kubernetes.cluster_steps import steps_of
 from provision.platforms.kubernetes.mapped_apps import check
-from provision.platforms.platform_model import DeclaredPlatform
+from provision.platforms.kubernetes.recorded_objects import back_to, obstacles
+from provision.platforms.platform_model import DeclaredPlatform, PlatformPast
 
 PLATFORM = DeclaredPlatform(
     steps=steps_of,
@@ -11,6 +13,7 @@ PLATFORM = DeclaredPlatform(
     status=status_of,
     logs=logs_of,
     instead=instead,
+    past=PlatformPast(records=records_of, obstacles=obstacles, back=back_to),
     counterparts={
         "the web process": "Deployment, Service, PodDisruptionBudget, HorizontalPodAutoscaler",
         "`processes`": "a Deployment each",

@@ -22,8 +22,6 @@ from provision.platforms.platform_model import LogsWanted
 APP, COMPONENT, VERSION = (f"app.kubernetes.io/{name}" for name in ("name", "component", "version"))
 #: prov's commands for hosts -> kubectl's for an application's pods
 KUBECTL = {
-    "rollback": ("rollout", "undo", "deployment/APP"),
-    "releases": ("rollout", "history", "deployment/APP"),
     "restart": ("rollout", "restart", "deployment/APP"),
     "stop": ("scale", "--replicas=0", "deployment/APP"),
     "exec": ("exec", "-it", "deployment/APP", "--", "COMMAND"),
@@ -35,15 +33,11 @@ def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
     if command == "start":
         return f"Deploy it:  prov deploy {host.name}"
-    if command == "drift":
-        return f"A plan shows what another client has changed:  prov plan {host.name}"
     if command not in KUBECTL:
         return ""
     names = list(host.vars.get("apps") or ())
     app = names[0] if len(names) == 1 else "APP"
     line = kubectl(host, *(word.replace("APP", app) for word in KUBECTL[command]))
-    if command == "rollback":
-        return f"Deploy the earlier commit:  prov deploy {host.name} --release {app}=REF; or at once:  {line}"
     return f"kubectl does it:  {line}"
 
 

@@ -97,6 +97,19 @@ class ClusterCalls:
         )
         return found
 
+    def keep_secret(self, name: str, version: str, document: Object) -> Object | None:
+        """Make a Secret, or change one that has still this version; return it, or None if another client was first.
+
+        version: its resourceVersion; "" to make it. Raises ProvError.
+        """
+        if not version:
+            found: Object | None = self._call("post", "Secret", gone=(409,), body=document)
+        else:
+            body = {"metadata": {"resourceVersion": version}, "data": document["data"]}
+            merge = "application/merge-patch+json"
+            found = self._call("patch", "Secret", name, gone=(404, 409), body=body, content_type=merge)
+        return found
+
     def delete(self, kind: str, name: str) -> None:
         """Remove an object, and what it has made. Raises ProvError."""
         self._call("delete", kind, name, missing=True, propagation_policy="Background")
@@ -128,9 +141,19 @@ class ClusterCalls:
         api, resource = PLACES[kind]
         return f"/{api}/namespaces/{self._block.namespace}/{resource}{f'/{name}' if name else ''}"
 
-    def _call(self, verb: str, kind: str, name: str = "", *, missing: bool = False, **more: Any) -> Any:
-        """Return the answer to a request. missing: return None if there is no such object."""
-        gone = (404,) if missing else ()
+    def _call(
+        self,
+        verb: str,
+        kind: str,
+        name: str = "",
+        *,
+        missing: bool = False,
+        gone: Sequence[int] = (),
+        **more: Any,
+    ) -> Any:
+        """Return the answer to a request. missing: return None if there is no such object.  gone: further statuses for
+        which to return None."""
+        gone = (404,) if missing else gone
         answer = self._answer(verb, self._path(kind, name), f"{kind} {name}".strip(), gone, **more)
         return json.loads(answer.data) if answer else None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provision.apps.app_releases import short_hash
@@ -24,6 +24,8 @@ START_PERIOD, PERIOD = 2, 10
 PROBE_TIMEOUT, MOST_FAILURES = 5, 6
 #: digests of secrets take 0.1 s each, and are cut: who reads them can't try passwords out (RFC 7914)
 COST, DIGEST = 2**15, 6
+#: annotation of pods with the digest of their secrets
+SECRETS = "prov/secrets"
 #: mode of files with secrets: of root, and of the group `fsGroup`
 READABLE = 0o440
 MAKE_FOLDERS = "import os, sys; [os.makedirs(path, exist_ok=True) for path in sys.argv[1:]]"
@@ -124,11 +126,15 @@ def digests(mapped: MappedApp) -> Object:
     """Return annotations that change with the environment, so that pods are replaced."""
     found = {"prov/environment": short_hash(json.dumps(mapped.plain, sort_keys=True))}
     if secrets := {**mapped.secrets, **mapped.credentials}:
-        text = json.dumps({name: value.reveal() for name, value in secrets.items()}, sort_keys=True)
-        salt = f"{mapped.host.name}/{mapped.app.name}".encode()
-        digest = hashlib.scrypt(text.encode(), salt=salt, n=COST, r=8, p=1, maxmem=1 << 26)
-        found["prov/secrets"] = digest.hex()[:DIGEST]
+        values = {name: value.reveal() for name, value in secrets.items()}
+        found[SECRETS] = secrets_digest(mapped.host.name, mapped.app.name, values)
     return found
+
+
+def secrets_digest(target: str, app: str, values: Mapping[str, str]) -> str:
+    """Return a digest of secrets that does not help to guess them."""
+    text, salt = json.dumps(values, sort_keys=True), f"{target}/{app}".encode()
+    return hashlib.scrypt(text.encode(), salt=salt, n=COST, r=8, p=1, maxmem=1 << 26).hex()[:DIGEST]
 
 
 def web_pod(mapped: MappedApp) -> Object:
