@@ -16,6 +16,8 @@ SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]
 #: settings modules for production, likeliest first
 PRODUCTION = ("production", "prod", "deploy", "live")
 DEVELOPMENT = ("local", "dev", "develop", "development", "debug", "test", "tests", "testing", "ci")
+#: middleware of Django's, and the setting without which its check --deploy has a finding
+COOKIES = {"SessionMiddleware": "SESSION_COOKIE_SECURE", "CsrfViewMiddleware": "CSRF_COOKIE_SECURE"}
 #: the folder of manage.py in the values of settings; no real path has it
 ROOT = "/\0"
 #: settings to read
@@ -119,6 +121,14 @@ def development_settings(files: ProjectFiles, project: DjangoProject) -> str:
     said = f"; beside them are {', '.join(others)}" if others else ""
     not_for = f"the name of {project.settings} says that they are not for production"
     return f"{not_for}{said}: set `django: {{settings: ...}}`"
+
+
+def insecure_cookies(settings: str) -> list[str]:
+    """Return the settings that the text of settings lacks, without which cookies go over plain HTTP, too.
+
+    Source: Django's system check framework, security.W012 and W016.
+    """
+    return [name for part, name in COOKIES.items() if part in settings and name not in settings]
 
 
 def module_file(files: ProjectFiles, root: str, module: str) -> str:

@@ -13,6 +13,8 @@ USUAL_VARIABLES = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", 
 READERS = ("env", "config")
 #: the class of pydantic-settings whose fields are variables
 SETTINGS_CLASS = "BaseSettings"
+#: a setting that may not be empty: without it, Django does not start, and Flask has no sessions
+SECRET_KEY = "SECRET_KEY"
 #: exceptions that catch a missing variable: those of os.environ, and django-environ's
 MISSING = {"KeyError", "LookupError", "Exception", "ImproperlyConfigured"}
 
@@ -73,6 +75,11 @@ class Required(ast.NodeVisitor):
                 self._add(name)
         self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if any(name_of(target) == SECRET_KEY for target in node.targets):
+            self._add_if_empty(node.value)
+        self.generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if isinstance(node.ctx, ast.Load) and self._is_environment(node.value):
             self._found(node.slice)
@@ -97,6 +104,16 @@ class Required(ast.NodeVisitor):
         name = text_of(key)
         if name.isupper() and name not in self._declared:
             self._add(name)
+
+    def _add_if_empty(self, value: ast.expr) -> None:
+        """Add the variable that a value is read from, if the value is empty without it."""
+        read, *others = (
+            value.values if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or) else [value]
+        )
+        if isinstance(read, ast.Call) and reads_environment(read):
+            others += filter(None, [default_of(read)])
+            if all(isinstance(each, ast.Constant) and not each.value for each in others):
+                self._found(read.args[0])
 
     def _add(self, name: str) -> None:
         if name not in self.names:

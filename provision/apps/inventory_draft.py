@@ -17,6 +17,7 @@ from provision.apps.django_reading import (
     development_settings,
     django_project,
     for_development,
+    insecure_cookies,
 )
 from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
@@ -200,6 +201,12 @@ class Drafting:
             )
             self._put("writable", [media], "kept over releases")
         self._database(project)
+        insecure = insecure_cookies(self._texts(project))
+        if insecure:
+            self._unclear.append(
+                f"{project.settings_path} does not set {' and '.join(insecure)}, which Django's check --deploy asks of"
+                " each release: set them to True, or `django: {check_deploy: false}`"
+            )
         hosts = re.search(r"[\"'](?!PROV_)(\w+_ALLOWED_HOSTS)[\"']", self._texts(project))
         if hosts:
             self._put(
@@ -223,7 +230,13 @@ class Drafting:
     def _database(self, project: DjangoProject) -> None:
         """Report SQLite beside the code: it is not writable there, and lost with the next release."""
         text = self._files.text(project.settings_path)
-        if "sqlite3" in text and not re.search(r"DATA_DIR|DATABASE_URL|environ|getenv|env\(", text):
+        postgres = "database" in used_in(self._services)
+        if "sqlite" in text and "DATABASE_URL" in text and "DATA_DIR" not in text and not postgres:
+            self._unclear.append(
+                f"without DATABASE_URL, {project.settings_path} keeps data in SQLite in the release, where nothing can"
+                " be written: list the role postgres, and set `uses: {database: postgres}`"
+            )
+        elif "sqlite3" in text and not re.search(r"DATA_DIR|DATABASE_URL|environ|getenv|env\(", text):
             self._unclear.append(
                 f"the database of {project.settings_path} is in the release, where nothing can be written: have the "
                 'settings take the folder from os.environ["PROV_DATA_DIR"]'

@@ -59,6 +59,7 @@ class Tree(Step):
     from there, and a new folder is shown as it differs from it.
     delete: remove what is in the folder, but neither in entries nor in `keep` (paths below it).
     exclude: names or paths that are left as they are, as for permissions.permissions.
+    filled: folders below it that programs fill, too: entries there are put in place once, and left as they are.
     folder_mode: of the folder and those in it; None makes new ones 0755, and leaves existing ones.
     """
 
@@ -71,6 +72,7 @@ class Tree(Step):
     keep: Sequence[str] = ()
     exclude: Sequence[str] = ()
     folder_mode: Optional[int] = None
+    filled: Sequence[str] = ()
 
     DEADLINE = 3600.0
 
@@ -160,6 +162,10 @@ class Tree(Step):
         """Return whether a path is left as it is."""
         return path in self.keep or excluded(path, self.exclude)
 
+    def _is_filled(self, path: str) -> bool:
+        """Return whether a path is in a folder that programs of the host fill."""
+        return any(path.startswith(folder + "/") for folder in self.filled)
+
     def _at(self, path: str) -> str:
         return "%s/%s" % (self.path, path)
 
@@ -188,6 +194,8 @@ class Tree(Step):
                 )
             if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
+            elif self._is_filled(path):
+                continue
             elif (self.owner is not None and now.uid != uid) or (self.group is not None and now.gid != gid):
                 changed.append(path)
             elif source is None:
@@ -212,7 +220,8 @@ class Tree(Step):
             return []
         below = folders_of({entry[0]: "file" for entry in self.entries})
         known: Dict[str, bool] = {}
-        real = [path for path in sorted(below) if self._in_folders(host, path + "/", known)]
+        ours = [path for path in sorted(below) if not self._is_filled(path)]
+        real = [path for path in ours if self._in_folders(host, path + "/", known)]
         found = []
         for at in (self.path, *map(self._at, real)):
             now = host.files.stat(at)

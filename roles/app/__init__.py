@@ -144,7 +144,15 @@ def files_of(c: Host, release: Release) -> None:
     app = release.app
     preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files)), *app.built]
     with part_of(c, app, "source"):
-        tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
+        tree.tree(
+            c,
+            release.path,
+            release.entries,
+            like=release.current,
+            keep=preserved,
+            folder_mode=0o755,
+            filled=[app.in_source(folder) for folder in chores.collected_in_source(release)],
+        )
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
         # it may hold secrets, and the application has to read it

@@ -11,7 +11,7 @@ from provision.apps.process_parts import Chore
 from provision.role import Host
 from provision.secrets import Secret
 from provision.serving.workers import argv_of, programs_of
-from provision.steps import command, files
+from provision.steps import command, files, permissions
 
 #: runs manage.py
 CHORES = "django_chores.py"
@@ -152,7 +152,21 @@ def is_migrated(release: Release) -> list[str]:
     ]
 
 
+def collected_in_source(release: Release) -> list[str]:
+    """Return the folders of `static` that the source has files in, and collectstatic may fill all the same.
+
+    A project may hold what its author has collected. If one of the folders is empty in the source, that one is filled.
+    """
+    app = release.app
+    folders = app.collected if app.collects_static else []
+    in_source = [app.in_source(folder) for folder in folders]
+    has_files = [any(entry[0].startswith(f"{place}/") for entry in release.entries) for place in in_source]
+    return list(folders) if all(has_files) else []
+
+
 def static_folders(c: Host, app: App, release: Release) -> None:
     """Make the folders that collectstatic fills: in a release, the application's user writes only there."""
     for folder in app.collected:
         files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)
+    for folder in collected_in_source(release):
+        permissions.permissions(c, f"{release.root}/{folder}", owner=app.user)

@@ -143,3 +143,21 @@ def test_a_release_that_failed_goes_with_its_run(agents: Agents, root: Path) -> 
         assert session.submit(FailedRelease(str(root), "e")).changed
     assert (root / "releases/e/notes").exists()
     assert not (root / "releases/e/shop.py").exists()
+
+
+def test_what_a_program_fills_is_put_in_place_once(agents: Agents, root: Path) -> None:
+    (root / "etc").mkdir()
+    tree = Tree(f"{root}/a", files(shop_py="one\n", static__app_css="committed\n"), filled=["static"])
+    assert run(agents, root, tree).changed
+    for name in ("app.css", "made.css"):
+        (root / "a/static" / name).write_text("collected\n")
+    (root / "a/static").chmod(0o700)
+    kept = Tree(
+        f"{root}/a", files(shop_py="one\n", static__app_css="newer\n"), filled=["static"], keep=["static"]
+    )
+    assert not run(agents, root, kept).changed
+    assert (root / "a/static/app.css").read_text() == "collected\n"
+    (root / "a/static/app.css").unlink()
+    assert run(agents, root, kept).changed
+    assert (root / "a/static/app.css").read_text() == "newer\n"
+    assert (root / "a/static/made.css").exists()

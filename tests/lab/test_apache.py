@@ -118,6 +118,10 @@ def served(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (pages / "orders").mkdir(parents=True)
     (pages / "index.html").write_text("<title>the page</title>")
     (pages / "orders/list-DiwrgTda.js").write_text("of the first release\n")
+    # some projects hold what their authors have collected, in the folder that collectstatic fills
+    committed = project.folder / "django_polls/static/admin/css/committed.css"
+    committed.parent.mkdir(parents=True)
+    committed.write_text("/* collected long ago */\n")
     (project.folder / "own.conf").write_text('<Location "/1/snippet">\n    Require all denied\n</Location>\n')
     source = project.folder / "flask_hello/hello.py"
     source.write_text(source.read_text() + '\n\n@app.get("/kept")\ndef kept():\n    return "first"\n')

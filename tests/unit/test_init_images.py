@@ -153,3 +153,59 @@ def test_a_configparser_asks_for_no_variables(tmp_path: Path) -> None:
     text = f"{read}from x import main\napplication = main()\n"
     _, unclear = init(tmp_path / "shop", {"app.py": text, "requirements.txt": "x\n"})
     assert not any("DEFAULT" in each for each in unclear)
+
+
+@pytest.mark.parametrize(
+    ("value", "needed"),
+    [
+        ('os.environ.get("SECRET_KEY")', True),
+        ('os.environ.get("SECRET_KEY") or None', True),
+        ('os.getenv("SECRET_KEY", "")', True),
+        ('env("SECRET_KEY", default="")', True),
+        ('os.environ.get("SECRET_KEY", "not so secret")', False),
+        ('os.environ.get("SECRET_KEY") or "not so secret"', False),
+        ('os.environ.get("SECRET_KEY") or generated()', False),
+    ],
+)
+def test_a_key_that_is_empty_without_its_variable(tmp_path: Path, value: str, needed: bool) -> None:
+    app = f"import os\nfrom flask import Flask\napp = Flask(__name__)\nclass Config:\n    SECRET_KEY = {value}\n"
+    _, unclear = init(tmp_path / "shop", {"app.py": app, "requirements.txt": "flask\n"})
+    assert ("app.py needs the variable SECRET_KEY: set it in `secrets`" in unclear) == needed
+
+
+def test_sqlite_in_the_release_unless_a_url_is_given(tmp_path: Path) -> None:
+    settings = """
+import os, dj_database_url
+BASE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DATABASES = {"default": dj_database_url.config(default="sqlite:///" + BASE_DIR + "/db.sqlite3", env="DATABASE_URL")}
+STATIC_ROOT = os.path.join(BASE_DIR, "static")
+"""
+    files = {
+        "manage.py": 'import django\n"DJANGO_SETTINGS_MODULE", "site_.settings"\n',
+        "site_/wsgi.py": WSGI,
+        "site_/settings.py": settings,
+        "requirements.txt": "django\n",
+    }
+    _, unclear = init(tmp_path / "a", files)
+    assert any("without DATABASE_URL, site_/settings.py keeps data in SQLite" in each for each in unclear)
+    compose = "services: {db: {image: 'postgres:17'}}"
+    found, unclear = init(tmp_path / "b", files | {"docker-compose.yml": compose})
+    assert found["uses"] == {"database": "postgres"} and not any("SQLite" in each for each in unclear)
+
+
+def test_cookies_that_the_check_of_a_release_refuses(tmp_path: Path) -> None:
+    settings = """
+MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware"]
+CSRF_COOKIE_SECURE = True
+"""
+    files = {
+        "manage.py": 'import django\n"DJANGO_SETTINGS_MODULE", "site_.settings"\n',
+        "site_/wsgi.py": WSGI,
+        "site_/settings.py": settings,
+        "requirements.txt": "django\n",
+    }
+    _, unclear = init(tmp_path / "a", files)
+    assert any("site_/settings.py does not set SESSION_COOKIE_SECURE, which" in each for each in unclear)
+    files["site_/settings.py"] += "SESSION_COOKIE_SECURE = not DEBUG\n"
+    _, unclear = init(tmp_path / "b", files)
+    assert not any("COOKIE" in each for each in unclear)
