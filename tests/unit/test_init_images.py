@@ -9,7 +9,7 @@ from test_init_application import WSGI, init
 
 from provision.errors import UsageError
 
-#: the module that is served has a name that nobody guesses
+#: the module that is served has a name that no one guesses
 HIDDEN = {"shop/front_door.py": "import app_of\nweb = app_of.build()\n", "requirements.txt": "flask\n"}
 BOOT = """#!/bin/sh
 # starts gunicorn commented:out
@@ -42,7 +42,7 @@ def test_what_an_image_starts(tmp_path: Path, files: dict[str, str], said_in: st
     assert (found["target"], found["server"]) == ("shop.front_door:web", "gunicorn")
     (options,) = [each for each in unclear if "gunicorn" in each]
     assert options.startswith(f"{said_in} starts gunicorn with ") and "30" in options
-    assert "WORKERS" not in options, "a value of the shell is no value"
+    assert "WORKERS" not in options, "a value of the shell is not one of the project"
 
 
 def test_the_last_server_of_a_script_that_is_not_for_development(tmp_path: Path) -> None:
