@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.converge import ConvergeOptions, execute
-from provision.cli.prepare import RolePart, Scope, assigned
-from provision.errors import Exit, ProvError, UnreachableError
+from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.errors import Exit, ProvError, UnreachableError, UsageError
 from provision.report.screen import say
 
 if TYPE_CHECKING:
@@ -31,8 +31,15 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
     from provision.saved import plan_file
     from provision.saved.holding import Recorder, code_of
 
+    hosts = meant(order.scope, order.releases)
+    if all(host.platform for host in hosts):
+        from provision.cli.platform_plans import save_platform_plan
+
+        for option in order.only_for_hosts:
+            raise UsageError(f"{option}: only plans of hosts have this", hint="Leave it out.")
+        return save_platform_plan(order, hosts, place)
     plan_file.check_place(place)
-    assignments = assigned(order.scope, order.part, refs=order.releases)
+    assignments = assigned(order.scope, order.part, refs=order.releases, hosts=hosts)
     code, recorder = code_of(assignments), Recorder(assignments)
     made = time.time()
     status = execute(order, assignments, plan=True, on_send=recorder)
@@ -89,7 +96,12 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     scope = Scope(asked.target, asked.inventory, asked.limit, forks)
     order = ConvergeOptions(scope, part, out, diff, verbose, releases=asked.releases)
     check_known(plan)
-    assignments = assigned(order.scope, order.part, refs=order.releases)
+    hosts = meant(scope, asked.releases)
+    if all(host.platform for host in hosts):
+        from provision.cli.platform_plans import deploy_platform_plan
+
+        return deploy_platform_plan(plan, hosts, out, diff)
+    assignments = assigned(order.scope, order.part, refs=order.releases, hosts=hosts)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
     differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)

@@ -6,7 +6,8 @@ import click
 
 from provision.cli.converge import ConvergeOptions, execute
 from provision.cli.options import role_part, several_hosts
-from provision.cli.prepare import RolePart, Scope, assigned
+from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.errors import UsageError
 from provision.report.formats import Format
 
 
@@ -26,6 +27,14 @@ def drift(
     Exit status: 0 no drift; 3 drift; 1 a step or host failed; 2 usage or configuration; 4 a host could not be
     reached; 130 interrupted.
     """
-    assignments = assigned(scope, part)
+    hosts = meant(scope)
+    if all(host.platform for host in hosts):
+        from provision.cli.platform_plans import platform_drift
+
+        if part != RolePart():
+            hint = "Leave out --role, --tags, --skip-tags and --start-at."
+            raise UsageError("targets on platforms have no roles", hint=hint)
+        return platform_drift(hosts, out)
+    assignments = assigned(scope, part, hosts=hosts)
     order = ConvergeOptions(scope, part, out)
     return execute(order, assignments, plan=True, drift=True)

@@ -115,7 +115,7 @@ def test_a_plan_is_exact_after_changes_of_other_clients(prov: Prov, cluster: Clu
     assert prov("plan", "prod")[0] == 0
 
 
-@pytest.mark.parametrize("answered", sample(range(58), 8))
+@pytest.mark.parametrize("answered", sample(range(58), 15))
 def test_a_deploy_that_is_cut_at_any_request_is_finished_by_the_next(
     prov: Prov, cluster: Cluster, answered: int
 ) -> None:

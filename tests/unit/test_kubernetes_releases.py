@@ -144,7 +144,7 @@ def test_a_record_that_another_client_wrote_makes_no_other_objects(prov: Prov, c
     assert without_records(cluster) == before
 
 
-@pytest.mark.parametrize("answered", sample(range(35), 3))
+@pytest.mark.parametrize("answered", sample(range(35), 9))
 def test_a_rollback_that_is_cut_at_any_request_is_finished_by_the_next(
     prov: Prov, cluster: Cluster, answered: int
 ) -> None:
@@ -192,3 +192,33 @@ def test_a_run_keeps_others_away_until_it_ends_or_has_died(prov: Prov, cluster: 
     status, out, _ = prov("deploy", "prod")
     assert status == 0 and "seems to have died" in out
     assert record_in(cluster, "prod.lock")["run"] is None
+
+
+def test_drift_is_what_another_client_has_changed(prov: Prov, cluster: Cluster) -> None:
+    assert prov("deploy", "prod")[0] == 0
+    status, out, _ = prov("drift", "prod")
+    assert (status, out) == (0, "")
+    container_of(cluster, "shop")["image"] = "evil"
+    status, out, _ = prov("drift", "prod")
+    assert status == 3 and "Deployment shop: spec.template.spec.containers[web].image" in out
+    assert prov("drift", "prod", "--role", "nginx")[0] == 2
+
+
+def test_a_saved_plan_deploys_what_it_says_or_nothing(prov: Prov, cluster: Cluster) -> None:
+    status, _, err = prov("plan", "prod", "-o", "first.plan")
+    assert (
+        status == 3
+        and "prov deploy --plan first.plan" in err
+        and CANARY not in Path("first.plan").read_text()
+    )
+    assert prov("show", "first.plan")[0] == 0
+    assert prov("deploy", "--plan", "first.plan")[0] == 0
+    assert prov("plan", "prod", "-o", "second.plan")[0] == 0
+    container_of(cluster, "shop")["image"] = "evil"
+    before = copy.deepcopy(without_records(cluster))
+    status, out, err = prov("deploy", "--plan", "second.plan")
+    said = "Deployment shop: planned: nothing; now: change spec.template.spec.containers[web].image"
+    assert status == 2 and said in out + err and "Save the plan again" in out + err
+    write(secret="another-9d3b")
+    status, out, err = prov("deploy", "--plan", "second.plan")
+    assert status == 2 and without_records(cluster) == before
