@@ -5,40 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provision.errors import Exit, ProvError, UsageError
+from provision.cli.platform_guards import guard_of, past_of
+from provision.errors import Exit, ProvError
 from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.inventory import InventoryHost
-    from provision.platforms.platform_model import PlatformPast, Steps
-    from provision.platforms.platform_run import Guard, PlatformStep
+    from provision.platforms.platform_model import Steps
+    from provision.platforms.platform_run import PlatformStep
     from provision.report.formats import Format
-
-
-def past_of(host: InventoryHost) -> PlatformPast:
-    """Return what a target's platform remembers. Raises UsageError if it remembers nothing."""
-    from provision.platforms.platform_model import find
-
-    past = find(host.platform).past
-    if past is None:
-        hint = "prov status shows what runs there."
-        raise UsageError(f"prov remembers nothing of {host.platform}, where {host.name} is", hint=hint)
-    return past
-
-
-def guard_of(host: InventoryHost, *, plan: bool) -> Guard:
-    """Return what a run over a target holds. Raises ConfigErrors, UsageError. plan: of a plan, which holds nothing."""
-    from provision.controller.run_options import who
-    from provision.platforms.platform_model import find
-    from provision.platforms.platform_run import unguarded
-    from provision.platforms.target_lock import TargetLock
-
-    past = find(host.platform).past
-    if past is None:
-        return unguarded
-    lock = TargetLock(past.records(host), who())
-    return lock.noted if plan else lock.held
 
 
 def books(host: InventoryHost, apps: Sequence[Application]) -> dict[str, dict[str, Any]]:

@@ -78,7 +78,7 @@ def deploy_platform_plan(
     """Deploy a saved plan; return the exit status. The plan is compared once the target's lock is held, and nothing is
     changed if it has changed. Raises ConfigErrors for what differs in the inventory."""
     from provision.cli.ec2_hosts import show_run
-    from provision.cli.platform_past import guard_of
+    from provision.cli.platform_guards import guard_of
     from provision.controller import project_commit
     from provision.platforms.platform_model import DeployOrder, find
     from provision.platforms.platform_run import PlatformRun
@@ -102,7 +102,7 @@ def deploy_platform_plan(
 
 def planning(assignment: Assignment, found: list[StepDone] | None = None) -> PlatformRun:
     """Return a plan over a target. Raises ConfigErrors, UsageError. found: gets what each step would change."""
-    from provision.cli.platform_past import guard_of
+    from provision.cli.platform_guards import guard_of
     from provision.platforms.platform_model import DeployOrder, find
     from provision.platforms.platform_run import PlatformRun
 

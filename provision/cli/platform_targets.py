@@ -23,7 +23,7 @@ def converge_platform(
     """Deploy to a target on a platform, or plan it; returns the exit status. Raises ConfigErrors and UsageErrors
     before the platform is asked anything."""
     from provision.cli.ec2_hosts import show_run
-    from provision.cli.platform_past import guard_of
+    from provision.cli.platform_guards import guard_of
     from provision.platforms.platform_model import find
     from provision.platforms.platform_run import PlatformRun
 
