@@ -16,6 +16,7 @@ from pathlib import Path
 
 from provision.errors import ConfigError
 from provision.inventory.located import Located, Origin
+from provision.inventory.ranges import DIGITS
 from provision.values import dataclass
 
 TRUE = ("true", "yes", "on", "1", "t", "y")
@@ -172,7 +173,7 @@ class CfgFile:
     def _number(self, name: str, unit: str, most: int) -> int | None:
         """A number of [defaults]; None if it is not set. unit: of the number, in words."""
         value = self._value("defaults", name)
-        if value and not (value.isdecimal() and 1 <= int(value) <= most):
+        if value and not (value.isdecimal() and len(value) <= DIGITS and 1 <= int(value) <= most):
             kind = unit or "a number "
             raise self._wrong(("defaults", name), f"must be {kind}(1 to {most}), not {value!r}")
         return int(value) if value else None

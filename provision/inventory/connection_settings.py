@@ -18,6 +18,7 @@ from provision.inventory.host_variables import HostVariables
 from provision.inventory.located import Located, LocatedError
 from provision.inventory.platform_names import PLATFORM, is_own_variable
 from provision.inventory.problems import Problems
+from provision.inventory.ranges import DIGITS
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 from provision.secrets import Secret
@@ -236,7 +237,9 @@ class SettingsReader:
 
     def port(self, *names: str) -> int | None:
         name, value = self.value(*names)
-        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        number = (
+            int(value) if isinstance(value, str) and value.isdecimal() and len(value) <= DIGITS else value
+        )
         if value is None:
             return None
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 65535:

@@ -26,9 +26,14 @@ SECTION = re.compile(r"\[([^:\]]+)(?::(\w+))?\]\s*(?:#.*)?")
 CHILD = re.compile(r"([^:\[\]#]+?)\s*(?:#.*)?")
 #: what makes a shell's words of a line differ from its words between blanks
 WORD = re.compile(r"[^ \t\r\n]+")
+BLANKS = " \t\r\n"
 SHELL_MARKS = re.compile(r"[\"'\\#]")
+#: what most lines with quotes consist of: no comment and no backslash, which are left to shlex
+PIECE = re.compile(r"""[^ \t\r\n"'\\#]+|'[^'\\]*'|"[^"\\]*"|[ \t\r\n]+""")
 #: most values: words and addresses, and whole numbers; reading them as literals takes ten times as long
-PLAIN_WORD = re.compile(r"(?!(?:True|False|None)$)[A-Za-z_][\w.-]*[\w]|\d+(?:\.\d+){2,}", re.ASCII)
+PLAIN_WORD = re.compile(
+    r"(?!(?:True|False|None)$)[A-Za-z_][\w.-]*(?:\w| [A-Za-z_][\w. -]*)|\d+(?:\.\d+){2,}", re.ASCII
+)
 SHORT_NUMBER = re.compile(r"0|-?[1-9]\d{0,15}")
 KINDS = ("hosts", "children", "vars")
 #: characters; longer values are text, as reading a literal takes time and memory
@@ -43,7 +48,10 @@ def load(path: Path, name: str, draft: Draft) -> None:
     name: the file's name in error messages.
     Raises ConfigError if the file can't be read; errors in its lines go to draft.problems.
     """
-    IniFile(path, name, draft).load()
+    with warnings.catch_warnings():
+        # of literals such as "\d" and 1jump, which stay as they are
+        warnings.simplefilter("ignore")
+        IniFile(path, name, draft).load()
 
 
 class IniFile:
@@ -112,9 +120,7 @@ class IniFile:
         try:
             if len(line) > LONGEST_LINE:
                 raise ValueError(f"the line has more than {LONGEST_LINE:,} characters")
-            pattern, *words = (
-                shlex.split(line, comments=True) if SHELL_MARKS.search(line) else WORD.findall(line)
-            )
+            pattern, *words = shell_words(line) if SHELL_MARKS.search(line) else WORD.findall(line)
         except ValueError as error:
             self._draft.wrong(origin, (group,), str(error))
             return
@@ -154,6 +160,29 @@ class IniFile:
         self._draft.set_group_var(group, name.strip(), located(literal(value.strip()), origin))
 
 
+def shell_words(line: str) -> list[str]:
+    """Return the words of a line as shlex does, without comments, but ten times as fast for most lines.
+
+    Raises ValueError: an open quotation.
+    """
+    pieces: list[str] = PIECE.findall(line)
+    if sum(map(len, pieces)) != len(line):
+        return shlex.split(line, comments=True)
+    words: list[str] = []
+    inside = False
+    for piece in pieces:
+        if piece[0] in BLANKS:
+            inside = False
+            continue
+        text = piece[1:-1] if piece[0] in "\"'" else piece
+        if inside:
+            words[-1] += text
+        else:
+            words.append(text)
+        inside = True
+    return words
+
+
 def literal(text: str) -> Any:
     """Return what a value means: one of Python's literals, or text."""
     if len(text) > LONGEST_LITERAL or PLAIN_WORD.fullmatch(text):
@@ -161,12 +190,7 @@ def literal(text: str) -> Any:
     if SHORT_NUMBER.fullmatch(text):
         return int(text)
     try:
-        if "\\" not in text:
-            return plain(ast.literal_eval(text))
-        with warnings.catch_warnings():
-            # of "\d", which stays as it is
-            warnings.simplefilter("ignore")
-            return plain(ast.literal_eval(text))
+        return plain(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +52,20 @@ PROGRAM_ENDS = (".py", ".sh", ".rb", ".pl", ".php")
 PEM = re.compile(rb"\s*-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let no garbage collection run: of what an inventory is read into, all stays, and looking through it again and
+    again takes half the time of reading 100,000 hosts."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@uncollected()
 def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) -> Inventory:
     """Read the inventory.
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 MOST = 10_000  # hosts from one pattern; a typing error should not fill the memory
 LONGEST, RANGES = 300, 5  # characters of a pattern (names of DNS have 253), and ranges in it
+DIGITS = 18  # of a number in text; Python refuses to convert more than 4300
 LETTERS = string.ascii_letters
 DOTTED = re.compile(r"[\d.]+")
 NAME = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -46,8 +47,8 @@ def split_port(pattern: str) -> tuple[str, int | None]:
 
 def port_number(text: str) -> int:
     """A TCP port from its digits; ValueError otherwise."""
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ValueError(f"{text!r} is not a port (1 to 65535)")
+    if len(text) > DIGITS or not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ValueError(f"{text[:60]!r} is not a port (1 to 65535)")
     return int(text)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from provision.inventory import ranges
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
+from provision.inventory.ranges import DIGITS
 from provision.inventory.yaml_values import revealed, shown
 from provision.values import dataclass
 from provision.vault.keyring import EMPTY, Keyring
@@ -164,7 +165,7 @@ class Draft:
 
     def _priority(self, located: Located, group: str) -> int:
         value: Any = revealed(located.value)
-        if isinstance(value, str) and value.isdecimal():
+        if isinstance(value, str) and value.isdecimal() and len(value) <= DIGITS:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return value

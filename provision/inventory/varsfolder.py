@@ -40,6 +40,8 @@ class VarsFolder:
 
         Encrypted files are not opened yet.
         """
+        if not self.entries:
+            return []
         if name not in self.known:
             self.known[name] = []
             with self.problems.gathered():

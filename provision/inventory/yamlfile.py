@@ -20,6 +20,7 @@ from provision.vault.references import fault
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if PyYAML has it, is ten times as fast
 CORE = "tag:yaml.org,2002:"
+TEXT = CORE + "str"
 SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
 MERGE = CORE + "merge"
 RESOLVER: Any = yaml.resolver.Resolver()
@@ -290,7 +291,8 @@ class Document:
             self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
             return None
         try:
-            value = self.constructor.construct_object(node)
+            # most values are text, which the constructor would return as it is
+            value = node.value if node.tag == TEXT else self.constructor.construct_object(node)
             if self.json and not node.style and isinstance(value, str):
                 value = float(value)
             if self.unsafe and isinstance(value, str):

@@ -198,3 +198,8 @@ def test_files_that_it_passes_over(tmp_path: Path, cfg: str, hosts: list[str]) -
 def test_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
     found = errors(lambda: loaded(tmp_path, "[inventory]\nignore_patterns = (\n"))
     assert found[0].startswith("ansible.cfg:2 inventory.ignore_patterns: is not a regular expression")
+
+
+def test_forks_of_thousands_of_digits_are_refused(tmp_path: Path) -> None:
+    found = errors(lambda: loaded(tmp_path, f"[defaults]\nforks = {'1' * 5000}\n"))
+    assert found[0].startswith("ansible.cfg:2 defaults.forks: must be a number (1 to 1000)")

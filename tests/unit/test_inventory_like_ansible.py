@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ from inventories import errors, project
 from provision.cli.main import cli
 from provision.errors import ConfigErrors
 from provision.inventory.as_ansible import listed
+from provision.inventory.ini_groups import literal, shell_words
 from provision.inventory.inventory_files import load
+from provision.inventory.loaded import check
 
 CASES = sorted(path.parent for path in (Path(__file__).parent / "like_ansible_inventory").glob("*/case.json"))
 
@@ -158,3 +161,52 @@ def test_what_constructed_composes_is_an_expression(tmp_path: Path) -> None:
     assert errors(lambda: load(["inv"], cwd=tmp_path)) == [
         "inv/b.yml:3 compose.x: must be an expression in quotes, not true"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("web1 ansible_port={}", ":2 web1.ansible_port: must be a port"),
+        ("web1:{}", ":2 web: '"),
+        (
+            "web1\n[web:vars]\nansible_group_priority={}",
+            ":4 web.vars.ansible_group_priority: must be a whole",
+        ),
+    ],
+)
+def test_numbers_of_thousands_of_digits_are_refused(tmp_path: Path, line: str, expected: str) -> None:
+    # Python converts no more than 4300
+    project(tmp_path, {"hosts": "[web]\n" + line.format("1" * 10_001) + "\n"})
+
+    def connections() -> None:
+        check(load(["hosts"], cwd=tmp_path).hosts.values(), reach=False)
+
+    (found,) = errors(connections)
+    assert found.startswith("hosts" + expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "web1 a='x y'z b=\"it's\" c='' d=\"#\" #e",
+        "web1 a='x y' # b='c'",
+        'web1\ta="" b=\'"\'',
+        "web1 a=\\x b='x y'",
+        "web1 a='x\u00a0y'\u00a0b=1",
+    ],
+)
+def test_words_are_those_of_shlex(line: str) -> None:
+    assert shell_words(line) == shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize("text", ["a b", "not True", "None if a else b", "True and False", "in is", "x -1"])
+def test_words_with_blanks_are_text(text: str) -> None:
+    assert literal(text) == text
+
+
+def test_a_value_that_is_nearly_a_number_warns_of_nothing(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    project(tmp_path, {"hosts": "web1 a=1jif b='\"\\d\"' c=0x1for\n"})
+    load(["hosts"], cwd=tmp_path)
+    assert not recwarn.list
