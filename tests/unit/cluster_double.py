@@ -11,7 +11,7 @@ import copy
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -59,7 +59,7 @@ class Cluster:
 
     refusal: status and message that changes get.  idle: whether no controller is at work.
     logs: lines of containers, by pod.  hidden: whether its pods may not be seen.
-    left: requests that are still answered; None for all.
+    left: requests that are still answered; None for all.  cut: called at the first one that is not.
     """
 
     def __init__(self) -> None:
@@ -71,6 +71,7 @@ class Cluster:
         self.idle = False
         self.hidden = False
         self.left: int | None = None
+        self.cut: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
 
     def applied(self, resource: str, name: str, wanted: Object, *, dry_run: bool) -> Object:
@@ -134,6 +135,7 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
             if cluster.left is not None:
                 cluster.left -= 1
                 if cluster.left < 0:
+                    cluster.cut()
                     self.close_connection = True
                     return
             url = urlsplit(self.path)
