@@ -388,6 +388,7 @@ def test_logs_are_those_of_the_pods_in_the_order_of_time(prov: Prov, cluster: Cl
         ("logs prod shop -f", "kubectl --context test --namespace shop logs --follow"),
         ("exec prod shop -- true", "exec -it deployment/shop -- COMMAND"),
         ("restart prod shop", "rollout restart deployment/shop"),
+        ("undo", "prov rollback prod"),
     ],
 )
 def test_commands_for_hosts_say_what_to_do_instead(

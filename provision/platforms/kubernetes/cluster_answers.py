@@ -33,6 +33,8 @@ def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
     if command == "start":
         return f"Deploy it:  prov deploy {host.name}"
+    if command == "undo":
+        return f"Go back to the release before:  prov rollback {host.name}"
     if command not in KUBECTL:
         return ""
     names = list(host.vars.get("apps") or ())
