@@ -19,6 +19,11 @@ NUMBERS = {"uid", "gid", "port", "depth", "connection_limit", "within", "check_o
 OWNED = {"owner": "owner", "group": "group"}
 
 
+def is_one_of(value: Any, words: set[Any]) -> bool:
+    """Return whether a value is one of TRUE or FALSE; conditions may be lists."""
+    return isinstance(value, (str, int)) and value in words
+
+
 class Arguments:
     """Arguments that are taken one by one; what remains has no counterpart.
 
@@ -78,9 +83,9 @@ class Arguments:
         value = self.raw(*names)
         if value is None:
             return default
-        if isinstance(value, (str, int)) and value in TRUE:
+        if is_one_of(value, TRUE):
             return True
-        if isinstance(value, (str, int)) and value in FALSE:
+        if is_one_of(value, FALSE):
             return False
         raise NotCarried(f"{names[0]} from a variable")
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from provision.playbooks.jinja_python import PythonExpressions
-from provision.playbooks.module_arguments import FALSE, TRUE
+from provision.playbooks.module_arguments import FALSE, TRUE, is_one_of
 from provision.playbooks.not_carried import NotCarried
 from provision.playbooks.playbook_reading import Task, flat, mapping
 from provision.playbooks.playbook_scope import PlaybookScope
@@ -93,10 +93,10 @@ class Branches:
                 # no outcome at all would be no condition
                 conditions = [f"{found[0][1]}.changed"]
                 del options["when"]
-        if keys.get("ignore_errors") in TRUE and "ignore_errors" in keys:
+        if is_one_of(keys.get("ignore_errors"), TRUE):
             options["ignore_errors"] = quoted("the playbook goes on")
         if "failed_when" in keys:
-            if keys["failed_when"] not in FALSE:
+            if not is_one_of(keys["failed_when"], FALSE):
                 raise NotCarried("failed_when")
             options["ignore_errors"] = quoted("the playbook goes on")
         if "until" in keys or "retries" in keys:

@@ -9,7 +9,7 @@ from typing import Any
 
 from provision.playbooks import modules_of_databases, modules_of_files, modules_of_hosts, modules_of_packages
 from provision.playbooks.copied_files import CopiedFiles
-from provision.playbooks.module_arguments import FALSE, TRANSLATORS, Arguments
+from provision.playbooks.module_arguments import FALSE, TRANSLATORS, Arguments, is_one_of
 from provision.playbooks.modules_of_hosts import EACH_TIME
 from provision.playbooks.not_carried import NotCarried
 from provision.playbooks.playbook_reading import Task, flat, mapping
@@ -286,7 +286,7 @@ class TaskWriter(Branches):
                 options["when"] = when
         free = call.function in ("command.command", "script.local") and not when
         if free and not {"creates", "removes", "reason"} & set(call.options):
-            quiet = task.keywords.get("changed_when") in FALSE and "changed_when" in task.keywords
+            quiet = is_one_of(task.keywords.get("changed_when"), FALSE)
             options["reason"] = quoted("it changes nothing" if quiet else EACH_TIME)
         suffix = ".wait()" if self._waiting else ""
         return call.source(options) + suffix
@@ -296,7 +296,7 @@ class TaskWriter(Branches):
         options = {}
         user = task.keywords.get("become_user", task.keywords.get("sudo_user"))
         own = task.keywords.get("become", task.keywords.get("sudo"))
-        if own in FALSE and own is not None:
+        if is_one_of(own, FALSE):
             user = "{{ ansible_user }}"
         functions = {call.function for call in calls}
         if user not in (None, "root") and not any(each.startswith("postgres.") for each in functions):

@@ -171,3 +171,9 @@ def test_joined_text_is_a_secret_if_a_part_is() -> None:
     found = joined("a=", Secret("s3cret"), 5)
     assert isinstance(found, Secret) and found.reveal() == "a=s3cret5"
     assert joined(1, "b", sep="-") == "1-b"
+
+
+@pytest.mark.parametrize("name", ["changed_when", "failed_when", "ignore_errors", "become"])
+def test_conditions_may_be_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    tasks = f"- command: /bin/update\n  register: done\n  {name}:\n    - done.rc == 2"
+    assert "/bin/update" in written(tmp_path, tasks, monkeypatch)
