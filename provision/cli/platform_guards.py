@@ -16,9 +16,10 @@ def past_of(host: InventoryHost) -> PlatformPast:
     """Return what a target's platform remembers. Raises UsageError if it remembers nothing."""
     from provision.platforms.platform_model import find
 
-    past = find(host.platform).past
+    platform = find(host.platform)
+    past = platform.past
     if past is None:
-        hint = "prov status shows what runs there."
+        hint = platform.instead(host, "rollback") or "prov status shows what runs there."
         raise UsageError(f"prov remembers nothing of {host.platform}, where {host.name} is", hint=hint)
     return past
 

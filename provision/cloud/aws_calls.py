@@ -16,9 +16,19 @@ NO_BOTO = "AWS needs boto3, which is not installed"
 
 
 class AwsCalls:
-    """Calls in one region with one profile. who: "the profile 'x'", as messages name it."""
+    """Calls in one region with one profile. who: "the profile 'x'", as messages name it.
 
-    def __init__(self, region: str, profile: str | None = None) -> None:
+    read_seconds: how long to wait for an answer.  attempts: of each request.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        profile: str | None = None,
+        *,
+        read_seconds: float = READ_SECONDS,
+        attempts: int = ATTEMPTS,
+    ) -> None:
         self.region = region
         name = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
         self.who = f"the profile {name!r}" if name else "the user of these credentials"
@@ -30,9 +40,9 @@ class AwsCalls:
             raise CloudError(NO_BOTO, hint="pip install 'prov-deploy[ec2]'") from None
         self._errors = botocore.exceptions
         self._config = Config(
-            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            retries={"mode": "standard", "max_attempts": attempts},
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            read_timeout=read_seconds,
         )
         try:
             self._session = boto3.session.Session(profile_name=profile, region_name=region)
@@ -71,13 +81,18 @@ class AwsCalls:
             raise unanswered(error, profile=self.who, region=self.region) from None
         return answer
 
-    def every(self, action: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Yield what all pages of an answer list under a key. Raises CloudError."""
+    def every(
+        self, action: str, key: str, *, sends: str = "NextToken", gets: str = "NextToken", **arguments: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what all pages of an answer list under a key. Raises CloudError.
+
+        sends, gets: names of the token for the next page, in a request and in an answer.
+        """
         token: str | None = None
         while True:
-            answer = self.call(action, **arguments, **({"NextToken": token} if token else {}))
+            answer = self.call(action, **arguments, **({sends: token} if token else {}))
             yield from answer.get(key, ())
-            token = answer.get("NextToken")
+            token = answer.get(gets)
             if not token:
                 return
 

@@ -5,6 +5,7 @@ A platform is a package of provision/platforms, which declares itself; nothing l
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,12 @@ PLATFORM = "platform"
 
 def platform_names() -> list[str]:
     """Return the names of all platforms, which are also those of their blocks in the inventory."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
+    return sorted(path.parent.name.rstrip("_") for path in FOLDER.glob("*/__init__.py"))
+
+
+def package_of(name: str) -> str:
+    """Return the name of a platform's package: one that is a word of Python has a "_" after it."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def is_own_variable(value: Any, variables: Container[str]) -> bool:

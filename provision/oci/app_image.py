@@ -75,12 +75,7 @@ def source_files(recipe: Recipe) -> dict[str, LayerFile]:
     """Return the release's files, those of its server, and links for what it writes to."""
     release, app = recipe.release, recipe.release.app
     inside = PLACE.lstrip("/")
-    found: dict[str, LayerFile] = {}
-    for path, mode, source, target in release.entries:
-        if source is None:
-            found[f"{inside}/{path}"] = LayerFile(target=target)
-        elif source.open is not None:
-            found[f"{inside}/{path}"] = LayerFile(source.size, partial(source.open, b""), bool(mode & 0o100))
+    found = {f"{inside}/{path}": file for path, file in release_files(release).items()}
     shim = shim_file()
     texts = {shim.name: shim.read_text(encoding="utf-8"), **recipe.program.files}
     texts[LAUNCHER] = recipe.launcher.read_text(encoding="utf-8")
@@ -89,6 +84,17 @@ def source_files(recipe: Recipe) -> dict[str, LayerFile]:
     for path in app.writable:
         place = posixpath.normpath(f"{release.inside(inside)}/{path}")
         found[place] = LayerFile(target=f"{release.data}/release/{path}")
+    return found
+
+
+def release_files(release: Release) -> dict[str, LayerFile]:
+    """Return the files of a release's source, by their paths in it."""
+    found: dict[str, LayerFile] = {}
+    for path, mode, source, target in release.entries:
+        if source is None:
+            found[path] = LayerFile(target=target)
+        elif source.open is not None:
+            found[path] = LayerFile(source.size, partial(source.open, b""), bool(mode & 0o100))
     return found
 
 

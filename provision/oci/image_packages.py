@@ -1,4 +1,4 @@
-"""The packages of an image, installed on this machine for the platform of its base: wheels only, by uv."""
+"""Packages that are installed on this machine for another platform, such as that of an image: wheels only, by uv."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -39,7 +39,7 @@ def find_uv() -> str:
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if not found:
         raise ProvError(
-            "an image needs uv, which installs packages for its platform, and this machine has none",
+            "packages for another platform are installed by uv, which this machine lacks",
             hint="Install it: pip install 'prov-deploy[images]'",
         )
     return found
@@ -50,20 +50,29 @@ def refuse_local(release: Release) -> None:
     local = locals_in(release.requirements.splitlines())
     if local:
         raise ProvError(
-            f"the requirements of {release.app.name} install ./{local[0].path} from the source, and an image takes "
-            "built packages only",
+            f"the requirements of {release.app.name} install ./{local[0].path} from the source, and for "
+            "another platform only built packages can be installed",
             where=str(release.app.source),
             hint="Set `install: false` and `pythonpath: [src]`, or publish the project to an index.",
         )
 
 
-def install(release: Release, into: Path, uv: str, version: str, platform: str) -> None:
+def install(
+    release: Release,
+    into: Path,
+    uv: str,
+    version: str,
+    platform: str,
+    added: Sequence[str] | None = None,
+) -> None:
     """Install a release's packages into a new folder. Raises ProvError.
 
-    version: of the image's Python, such as "3.11".  platform: as `wheels_platform` returns it.
+    version: of the Python that they are for, such as "3.11".  platform: as `wheels_platform` returns it.
+    added: packages besides those that it requires; by default those of its server.
     """
+    more = release.packages if added is None else added
     listed = into.with_name("requirements.txt")
-    listed.write_text("\n".join([release.requirements, *release.packages, ""]), encoding="utf-8")
+    listed.write_text("\n".join([release.requirements, *more, ""]), encoding="utf-8")
     limits = into.with_name("constraints.txt")
     limits.write_text(release.wanted.constraints, encoding="utf-8")
     argv = [uv, "pip", "install", "--no-config", "--quiet", "--link-mode", "copy", "--target", str(into)]
@@ -88,7 +97,7 @@ def install(release: Release, into: Path, uv: str, version: str, platform: str) 
             f"the packages of {release.app.name} could not be installed for Python {version} on {platform}:"
             + "".join(f"\n    {line}" for line in lines),
             where=str(release.app.source),
-            hint="An image takes wheels only. A package without one for this platform can't be in it.",
+            hint="For another platform only wheels can be installed: take versions that have one for it.",
         )
     into.mkdir(exist_ok=True)
 
@@ -115,11 +124,13 @@ def hidden(line: str, given: Mapping[str, str | Secret]) -> str:
     return re.sub(r"://[^/\s@]+@", "://***@", line)
 
 
-def installed(folder: Path, venv: str, version: str) -> dict[str, LayerFile]:
+def installed(folder: Path, venv: str, version: str, python: str = "") -> dict[str, LayerFile]:
     """Return what was installed as files of an environment. folder: of `install`.  venv: path in the image.
 
-    Programs are written here: those of uv name a Python of this machine.
+    Programs are written here: those of uv name a Python of this machine. python: what runs them, by default that of
+    the environment.
     """
+    python = python or f"{venv}/bin/python"
     inside = venv.lstrip("/")
     packages = f"{inside}/lib/python{version}/site-packages"
     found: dict[str, LayerFile] = {}
@@ -128,13 +139,13 @@ def installed(folder: Path, venv: str, version: str) -> dict[str, LayerFile]:
         if path.is_symlink() or not path.is_file() or path.name == INSTALL_ORIGIN or name.startswith("."):
             continue
         if name.startswith("bin/"):
-            found[f"{inside}/{name}"] = program(path, f"{venv}/bin/python")
+            found[f"{inside}/{name}"] = program(path, python)
         elif name.endswith(".dist-info/RECORD"):
             found[f"{packages}/{name}"] = text_file(recorded(path))
         else:
             mode = bool(path.stat().st_mode & 0o100)
             found[f"{packages}/{name}"] = LayerFile(path.stat().st_size, partial(reading, path), mode)
-    for name, text in scripts(folder, f"{venv}/bin/python"):
+    for name, text in scripts(folder, python):
         found[f"{inside}/bin/{name}"] = text_file(text, executable=True)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from provision.apps.application import Application
 from provision.inventory import InventoryHost
+from provision.inventory.platform_names import package_of
 from provision.platforms.platform_run import Note, PlatformStep
 from provision.platforms.target_records import TargetRecords
 from provision.roles.project import Assignment
@@ -118,5 +119,5 @@ class DeclaredPlatform:
 
 def find(name: str) -> DeclaredPlatform:
     """Return the platform of that name, which the inventory has checked."""
-    platform: DeclaredPlatform = importlib.import_module(f"provision.platforms.{name}").PLATFORM
+    platform: DeclaredPlatform = importlib.import_module(f"provision.platforms.{package_of(name)}").PLATFORM
     return platform

@@ -226,6 +226,8 @@ PRINTERS = {
     "provision/bundles/host_program.py",
     # a program on hosts, whose output is the journal's
     "roles/tls/files/acme.py",
+    # runs on Lambda, whose log is what it prints
+    "provision/platforms/lambda_/files/prov_handler.py",
     # ours, of that name, made of Terminal
     "provision/report/formats/as_text.py",
 }

@@ -16,7 +16,7 @@ from cli_project import Prov, command_line
 from inventories import project
 
 from provision.inventory.platform_names import platform_names
-from provision.platforms.kubernetes.cron_times import cron_time
+from provision.platforms.cron_times import cron_time
 from provision.platforms.kubernetes.manifest_files import yaml_of
 from provision.platforms.platform_model import PARTS, find
 

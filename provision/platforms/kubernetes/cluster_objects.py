@@ -9,8 +9,8 @@ from typing import Any
 
 from provision.apps.app_releases import short_hash
 from provision.inventory.fields import encoded
+from provision.platforms.cron_times import cron_time
 from provision.platforms.kubernetes.cluster_block import client
-from provision.platforms.kubernetes.cron_times import cron_time
 from provision.platforms.kubernetes.mapped_apps import MappedApp, tls_secret
 from provision.platforms.kubernetes.pod_templates import (
     Object,

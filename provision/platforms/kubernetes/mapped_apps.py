@@ -14,8 +14,8 @@ from provision.errors import ConfigError
 from provision.inventory import InventoryHost, Problems
 from provision.oci.app_image import PLACE, expected_of
 from provision.oci.image_builder import fit_for_image, notes_of
+from provision.platforms.cron_times import cron_time
 from provision.platforms.kubernetes.cluster_block import ClusterBlock, cluster_block
-from provision.platforms.kubernetes.cron_times import cron_time
 from provision.roles.project import Assignment
 from provision.secrets import Secret
 from provision.values import dataclass

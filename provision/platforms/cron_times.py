@@ -1,4 +1,4 @@
-"""Schedules of jobs as a CronJob has them: five fields, Sunday is 0. Source: CronJob, "Schedule syntax"."""
+"""Schedules of jobs as the five fields of cron; Sunday is 0. Source: crontab(5); CronJob, "Schedule syntax"."""
 
 from __future__ import annotations
 

@@ -1,0 +1,254 @@
+"""Steps over a function itself: its secrets, its log, its newest state. What serves is a version: alias_steps.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provision.apps.app_releases import short_hash
+from provision.errors import ProvError
+from provision.inventory.masking import is_secret
+from provision.platforms.lambda_.bundle_zip import FunctionBundle, bundle_key, made
+from provision.platforms.lambda_.function_calls import FunctionCalls, VersionContents, code_digest, made_of
+from provision.platforms.lambda_.mapped_functions import MappedFunction
+from provision.platforms.platform_run import Note
+from provision.secrets import MASK, Secret
+from provision.steps.base import Change, Diff
+
+HANDLER = "prov_handler.handler"
+
+
+class SecretParameter:
+    """A secret as a parameter of SSM. version: the one that has its value, once it was checked.
+
+    live: as SSM has it, or None.
+    """
+
+    def __init__(
+        self,
+        calls: FunctionCalls,
+        mapped: MappedFunction,
+        name: str,
+        value: Secret,
+        live: dict[str, Any] | None,
+    ) -> None:
+        self.path = f"{mapped.parameter_path}/{name}"
+        self.name = f"parameter {self.path}"
+        self.variable = name
+        self.version = 0
+        self._calls, self._mapped, self._value, self._live = calls, mapped, value, live
+
+    def check(self) -> Diff:
+        """Compare the values."""
+        live = self._live
+        if live is None:
+            self.version = 1
+            return Diff([Change("value", "", MASK)])
+        same = live["Value"] == self._value.reveal() and live["Type"] == "SecureString"
+        self.version = int(live["Version"]) + (not same)
+        return Diff([] if same else [Change("value", MASK, MASK)], "as declared" if same else "")
+
+    def apply(self, note: Note) -> None:
+        """Write the value: SSM keeps the ones before, which earlier versions of the function read."""
+        more: dict[str, Any] = {"Overwrite": True}
+        if self._live is None:
+            more = {"Tags": [{"Key": key, "Value": value} for key, value in self._mapped.tags.items()]}
+        answer = self._calls.call(
+            "ssm:PutParameter", Name=self.path, Value=self._value.reveal(), Type="SecureString", **more
+        )
+        self.version = int(answer["Version"])
+
+
+class LogGroup:
+    """Where a function's lines go, and for how long."""
+
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction) -> None:
+        self.name = f"log group {mapped.log_group}"
+        self._calls, self._mapped = calls, mapped
+        self._exists = False
+
+    def check(self) -> Diff:
+        """Look it up."""
+        group = self._mapped.log_group
+        found = self._calls.every(
+            "logs:DescribeLogGroups",
+            "logGroups",
+            sends="nextToken",
+            gets="nextToken",
+            logGroupNamePrefix=group,
+        )
+        live = next((each for each in found if each["logGroupName"] == group), None)
+        self._exists = live is not None
+        wanted = f"{self._mapped.block.log_days} days"
+        if live is None:
+            return Diff([Change("retention", "", wanted)])
+        days = live.get("retentionInDays")
+        now = f"{days} days" if days else "for ever"
+        return Diff([] if now == wanted else [Change("retention", now, wanted)], "as declared")
+
+    def apply(self, note: Note) -> None:
+        """Make it, and set how long lines are kept."""
+        group = self._mapped.log_group
+        if not self._exists:
+            self._calls.call("logs:CreateLogGroup", logGroupName=group, tags=self._mapped.tags)
+        self._calls.call(
+            "logs:PutRetentionPolicy", logGroupName=group, retentionInDays=self._mapped.block.log_days
+        )
+
+
+class NewestState:
+    """A function's newest state, which versions are made from. live: the function, or None.
+
+    parameters: of its secrets; they are checked and applied before it.
+    """
+
+    def __init__(
+        self,
+        calls: FunctionCalls,
+        mapped: MappedFunction,
+        parameters: list[SecretParameter],
+        live: dict[str, Any] | None,
+        note: Note,
+    ) -> None:
+        self.name = f"function {mapped.name}"
+        self._calls, self._mapped, self._parameters, self._live, self._note = (
+            calls,
+            mapped,
+            parameters,
+            live,
+            note,
+        )
+        self._bundle: FunctionBundle | None = None
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the wanted configuration, but for its description."""
+        mapped, block = self._mapped, self._mapped.block
+        pins = {each.variable: each.version for each in self._parameters}
+        variables = dict(mapped.plain)
+        if pins:
+            variables["PROV_PARAMETER_PATH"] = mapped.parameter_path
+            variables["PROV_PARAMETERS"] = json.dumps(pins, sort_keys=True, separators=(",", ":"))
+        return {
+            "Runtime": f"python{mapped.python}",
+            "Handler": HANDLER,
+            "Role": block.role,
+            "MemorySize": block.memory,
+            "Timeout": mapped.timeout,
+            "Environment": {"Variables": variables},
+            "VpcConfig": {
+                "SubnetIds": sorted(block.subnets),
+                "SecurityGroupIds": sorted(block.security_groups),
+            },
+            "Layers": [],
+        }
+
+    def wanted_config(self) -> str:
+        """Return a digest of the wanted configuration."""
+        given = [self.configuration(), self._mapped.block.architecture]
+        return short_hash(json.dumps(given, sort_keys=True))
+
+    def is_made_so(self, configuration: dict[str, Any]) -> bool:
+        """Return whether a version is what is wanted."""
+        found = made_of(configuration)
+        wanted = self._mapped.release.id, bundle_key(self._mapped), self.wanted_config()
+        return found is not None and (found.release, found.key, found.config) == wanted
+
+    def check(self) -> Diff:
+        """Compare, and make the bundle if its code differs."""
+        live = self._live["Configuration"] if self._live else None
+        changes = list(self._changes(live))
+        found = made_of(live)
+        if found is None or found.key != bundle_key(self._mapped):
+            self._bundle = made(self._mapped, self._note)
+            self._refuse_no_bucket()
+            if live is None or live["CodeSha256"] != self._bundle.sha256:
+                before = "" if live is None else f"release {found.release}" if found else "not made by prov"
+                changes.append(Change("code", before, f"release {self._mapped.release.id}"))
+        if live and not changes and not self.is_made_so(live):
+            said = str(live.get("Description", ""))
+            changes.append(Change("description", said, f"release {self._mapped.release.id}"))
+        return Diff(changes, "" if changes else "as declared")
+
+    def _changes(self, live: dict[str, Any] | None) -> Iterator[Change]:
+        """Yield what differs in its configuration."""
+        mapped = self._mapped
+        wanted = plainly(self.configuration(), [mapped.block.architecture])
+        now = plainly(live, live.get("Architectures", ["x86_64"])) if live else {}
+        for name in [*wanted, *(name for name in now if name not in wanted)]:
+            before, after = now.get(name, ""), wanted.get(name, "")
+            if before != after:
+                # another client may have put secrets there
+                hidden = name.startswith("environment") and is_secret(name.partition(" ")[2], before)
+                yield Change(name, MASK if hidden and before else before, after)
+        tags = (self._live or {}).get("Tags") or {}
+        if live and any(tags.get(name) != value for name, value in mapped.tags.items()):
+            yield Change("tags", "", ", ".join(mapped.tags))
+
+    def _refuse_no_bucket(self) -> None:
+        """Raise ProvError for a bucket that can't be used."""
+        bucket = self._mapped.block.bucket
+        if bucket and self._calls.found("s3:HeadBucket", Bucket=bucket) is None:
+            hint = "Create it, or correct the block `lambda`."
+            raise ProvError(f"there is no S3 bucket {bucket!r} for bundles", hint=hint)
+
+    def apply(self, note: Note) -> None:
+        """Create or update it. The description comes last, so that a cut run is seen by the next one."""
+        mapped, calls, name = self._mapped, self._calls, self._mapped.name
+        bundle = self._bundle or made(mapped, note)
+        config, code = self.configuration(), self._code(bundle)
+        said = VersionContents(
+            mapped.release.id, bundle_key(mapped), code_digest(bundle.sha256), self.wanted_config()
+        )
+        given = {"FunctionName": name, "Description": str(said), **config}
+        if self._live is None:
+            created = {
+                **given,
+                "Code": code,
+                "Architectures": [mapped.block.architecture],
+                "Tags": mapped.tags,
+            }
+            calls.call("lambda:CreateFunction", **created)
+            calls.wait(name)
+            return
+        live = self._live["Configuration"]
+        if live["CodeSha256"] != bundle.sha256 or live.get("Architectures") != [mapped.block.architecture]:
+            note(f"{name}: uploading {bundle.size / (1 << 20):.1f} MB")
+            calls.call(
+                "lambda:UpdateFunctionCode",
+                FunctionName=name,
+                Architectures=[mapped.block.architecture],
+                **code,
+            )
+            calls.wait(name)
+        calls.call("lambda:UpdateFunctionConfiguration", **given)
+        calls.wait(name)
+        calls.call("lambda:TagResource", Resource=live["FunctionArn"], Tags=mapped.tags)
+
+    def _code(self, bundle: FunctionBundle) -> Mapping[str, Any]:
+        """Return where the code of a function comes from, uploading it if that is S3."""
+        bucket = self._mapped.block.bucket
+        if not bucket:
+            return {"ZipFile": bundle.path.read_bytes()}
+        key = f"prov/{self._mapped.host.name}/{self._mapped.app.name}/{bundle.path.name}"
+        with bundle.path.open("rb") as body:
+            self._calls.call("s3:PutObject", Bucket=bucket, Key=key, Body=body)
+        return {"S3Bucket": bucket, "S3Key": key}
+
+
+def plainly(configuration: dict[str, Any], architectures: list[str]) -> dict[str, str]:
+    """Return a configuration as plans show it: a text for each value."""
+    variables = (configuration.get("Environment") or {}).get("Variables") or {}
+    vpc = configuration.get("VpcConfig") or {}
+    return {
+        "runtime": str(configuration.get("Runtime", "")),
+        "handler": str(configuration.get("Handler", "")),
+        "architecture": ", ".join(architectures),
+        "role": str(configuration.get("Role", "")),
+        "memory": f"{configuration.get('MemorySize', '')} MB",
+        "timeout": f"{configuration.get('Timeout', '')} s",
+        "subnets": ", ".join(sorted(vpc.get("SubnetIds") or ())),
+        "security groups": ", ".join(sorted(vpc.get("SecurityGroupIds") or ())),
+        "layers": ", ".join(each["Arn"] for each in configuration.get("Layers") or ()),
+        **{f"environment {name}": str(value) for name, value in sorted(variables.items())},
+    }

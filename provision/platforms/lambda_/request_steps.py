@@ -1,0 +1,246 @@
+"""Who asks a function: its URL, the rules of its jobs, and what each is allowed; how many it answers at once.
+
+Source: Lambda API reference, CreateFunctionUrlConfig, AddPermission; EventBridge API reference, PutRule.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from provision.platforms.lambda_.function_calls import LIVE, FunctionCalls
+from provision.platforms.lambda_.mapped_functions import MappedFunction
+from provision.platforms.platform_run import Note
+from provision.steps.base import Change, Diff
+
+#: of statements that prov writes into the policy of a function
+OURS = "prov-"
+#: what `url` may be -> Lambda's word
+AUTH = {"public": "NONE", "iam": "AWS_IAM"}
+
+
+class FunctionUrl:
+    """The address at which clients reach the alias, or none."""
+
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, *, exists: bool) -> None:
+        self.name = f"URL of {mapped.name}"
+        self._calls, self._mapped, self._exists = calls, mapped, exists
+        self._live: dict[str, Any] | None = None
+
+    def check(self) -> Diff:
+        """Compare who may use it."""
+        at = {"FunctionName": self._mapped.name, "Qualifier": LIVE}
+        self._live = self._calls.found("lambda:GetFunctionUrlConfig", **at) if self._exists else None
+        before, after = words_of(self._live), self._mapped.block.url
+        return Diff([] if before == after else [Change("for", before, after)], self.address(self._live))
+
+    @staticmethod
+    def address(live: dict[str, Any] | None) -> str:
+        """Return its address, or that there is none."""
+        return str(live["FunctionUrl"]) if live else "none, as declared"
+
+    def apply(self, note: Note) -> None:
+        """Create, change or remove it."""
+        at, url = {"FunctionName": self._mapped.name, "Qualifier": LIVE}, self._mapped.block.url
+        if url == "none":
+            self._calls.call("lambda:DeleteFunctionUrlConfig", **at)
+            return
+        verb = "Update" if self._live else "Create"
+        answer = self._calls.call(f"lambda:{verb}FunctionUrlConfig", **at, AuthType=AUTH[url])
+        note(f"{self._mapped.name}: {answer['FunctionUrl']}")
+
+
+def words_of(live: dict[str, Any] | None) -> str:
+    """Return the value of `url` that a URL is."""
+    return "none" if live is None else "public" if live["AuthType"] == "NONE" else "iam"
+
+
+class FunctionPermissions:
+    """The statements of a function's policy that let its URL and its jobs' rules ask it. arns: of the rules."""
+
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, account: str, *, exists: bool) -> None:
+        self.name = f"permissions of {mapped.name}"
+        self._calls, self._mapped, self._exists = calls, mapped, exists
+        self._region, self._account = mapped.block.region, account
+        self._live: dict[str, Any] = {}
+
+    def wanted(self) -> dict[str, dict[str, Any]]:
+        """Return the arguments of AddPermission, by the name of the statement."""
+        found: dict[str, dict[str, Any]] = {}
+        if self._mapped.block.url == "public":
+            # AWS asks for both since October 2025: developer guide, "Control access to function URLs"
+            found[f"{OURS}url"] = {
+                "Action": "lambda:InvokeFunctionUrl",
+                "Principal": "*",
+                "FunctionUrlAuthType": "NONE",
+            }
+            found[f"{OURS}url-invoke"] = {
+                "Action": "lambda:InvokeFunction",
+                "Principal": "*",
+                "InvokedViaFunctionUrl": True,
+            }
+        partition = self._mapped.block.role.split(":")[1]
+        for job in self._mapped.schedules:
+            rule = rule_name(self._mapped, job)
+            found[f"{OURS}job-{job}"] = {
+                "Action": "lambda:InvokeFunction",
+                "Principal": "events.amazonaws.com",
+                "SourceArn": f"arn:{partition}:events:{self._region}:{self._account}:rule/{rule}",
+            }
+        return found
+
+    def check(self) -> Diff:
+        """Compare the statements of the policy."""
+        at = {"FunctionName": self._mapped.name, "Qualifier": LIVE}
+        answer = self._calls.found("lambda:GetPolicy", **at) if self._exists else None
+        statements = json.loads(answer["Policy"])["Statement"] if answer else []
+        self._live = {each["Sid"]: granted(each) for each in statements if each["Sid"].startswith(OURS)}
+        wanted = {sid: asked(each) for sid, each in self.wanted().items()}
+        changes = [
+            Change(sid, self._live.get(sid, ""), wanted.get(sid, ""))
+            for sid in [*wanted, *(sid for sid in self._live if sid not in wanted)]
+            if self._live.get(sid) != wanted.get(sid)
+        ]
+        return Diff(changes, "" if changes else "as declared")
+
+    def apply(self, note: Note) -> None:
+        """Replace the statements that differ."""
+        at, wanted = {"FunctionName": self._mapped.name, "Qualifier": LIVE}, self.wanted()
+        for sid, now in self._live.items():
+            if sid not in wanted or now != asked(wanted[sid]):
+                self._calls.call("lambda:RemovePermission", **at, StatementId=sid)
+        for sid, each in wanted.items():
+            if self._live.get(sid) != asked(each):
+                self._calls.call("lambda:AddPermission", **at, StatementId=sid, **each)
+
+
+def asked(arguments: dict[str, Any]) -> str:
+    """Return what AddPermission would allow, as plans show it."""
+    limits = {
+        "SourceArn": arguments.get("SourceArn"),
+        "FunctionUrlAuthType": arguments.get("FunctionUrlAuthType"),
+        "InvokedViaFunctionUrl": "true" if arguments.get("InvokedViaFunctionUrl") else None,
+    }
+    return shown(arguments["Principal"], arguments["Action"], limits)
+
+
+def granted(statement: dict[str, Any]) -> str:
+    """Return what a statement allows, as plans show it."""
+    principal = statement["Principal"]
+    who = principal if isinstance(principal, str) else next(iter(principal.values()))
+    limits: dict[str, Any] = {}
+    for conditions in (statement.get("Condition") or {}).values():
+        limits.update({key.rpartition(":")[2]: value for key, value in conditions.items()})
+    return shown(who, statement["Action"], limits)
+
+
+def shown(who: str, action: str, limits: dict[str, Any]) -> str:
+    """Return a statement in one line."""
+    found = ", ".join(f"{key} {value}" for key, value in sorted(limits.items()) if value is not None)
+    return f"{who}: {action} ({found})" if found else f"{who}: {action}"
+
+
+class JobRule:
+    """A rule of EventBridge that starts a job at its times."""
+
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, job: str, account: str) -> None:
+        self.rule = rule_name(mapped, job)
+        self.name = f"rule {self.rule}"
+        self._calls, self._mapped, self._job = calls, mapped, job
+        partition = mapped.block.role.split(":")[1]
+        self._target = f"arn:{partition}:lambda:{mapped.block.region}:{account}:function:{mapped.name}:{LIVE}"
+        self._input = json.dumps({"prov": f"job {job}"})
+
+    def check(self) -> Diff:
+        """Compare its times, and what it starts."""
+        wanted = {
+            "times": self._mapped.schedules[self._job],
+            "state": "ENABLED",
+            "starts": f"{self._target} {self._input}",
+        }
+        live = self._calls.found("events:DescribeRule", Name=self.rule)
+        now: dict[str, str] = {}
+        if live is not None:
+            targets = self._calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
+            now = {
+                "times": str(live.get("ScheduleExpression", "")),
+                "state": str(live.get("State", "")),
+                "starts": ", ".join(f"{each['Arn']} {each.get('Input', '')}" for each in targets),
+            }
+        changes = [
+            Change(key, now.get(key, ""), value) for key, value in wanted.items() if now.get(key) != value
+        ]
+        return Diff(changes, "" if changes else "as declared")
+
+    def apply(self, note: Note) -> None:
+        """Set both. A failed run is not repeated: the next time comes."""
+        calls = self._calls
+        times = self._mapped.schedules[self._job]
+        live = calls.found("events:DescribeRule", Name=self.rule)
+        more = {} if live else {"Tags": [{"Key": k, "Value": v} for k, v in self._mapped.tags.items()]}
+        calls.call("events:PutRule", Name=self.rule, ScheduleExpression=times, State="ENABLED", **more)
+        targets = calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
+        others = [each["Id"] for each in targets if each["Id"] != "prov"]
+        if others:
+            calls.call("events:RemoveTargets", Rule=self.rule, Ids=others)
+        target = {
+            "Id": "prov",
+            "Arn": self._target,
+            "Input": self._input,
+            "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
+        }
+        calls.call("events:PutTargets", Rule=self.rule, Targets=[target])
+
+
+def rule_name(mapped: MappedFunction, job: str) -> str:
+    """Return the name of the rule of a job."""
+    return f"{mapped.name}-{job}"
+
+
+class Concurrency:
+    """How many requests a function answers at once, at most."""
+
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, live: dict[str, Any] | None) -> None:
+        self.name = f"concurrency of {mapped.name}"
+        self._calls, self._mapped = calls, mapped
+        self._now = ((live or {}).get("Concurrency") or {}).get("ReservedConcurrentExecutions")
+
+    def check(self) -> Diff:
+        """Compare the numbers."""
+        before, after = (number(each) for each in (self._now, self._mapped.block.reserved))
+        return Diff([] if before == after else [Change("reserved", before, after)], after)
+
+    def apply(self, note: Note) -> None:
+        """Reserve it, or leave it to the account."""
+        wanted, name = self._mapped.block.reserved, self._mapped.name
+        if wanted is None:
+            self._calls.call("lambda:DeleteFunctionConcurrency", FunctionName=name)
+        else:
+            self._calls.call(
+                "lambda:PutFunctionConcurrency", FunctionName=name, ReservedConcurrentExecutions=wanted
+            )
+
+
+def number(reserved: int | None) -> str:
+    """Return a number of concurrent requests as plans show it."""
+    return "not reserved" if reserved is None else str(reserved)
+
+
+class Removed:
+    """Something that is no longer declared. calls_of: requests that remove it: action and arguments."""
+
+    def __init__(
+        self, calls: FunctionCalls, what: str, requests: Sequence[tuple[str, dict[str, Any]]]
+    ) -> None:
+        self.name = f"no {what}"
+        self._calls, self._requests = calls, requests
+
+    def check(self) -> Diff:
+        """It is there: it was listed."""
+        return Diff([Change("resource", "present", "absent")])
+
+    def apply(self, note: Note) -> None:
+        """Remove it."""
+        for action, arguments in self._requests:
+            self._calls.found(action, **arguments)
