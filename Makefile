@@ -129,7 +129,7 @@ fresh: $(STAMP)
 CASES ?= 300
 CUTS ?=
 # moments, a quarter of a second apart, at which each kind of run is killed under traffic (tests/prove/test_every_moment.py),
-# and drawn moments for deploys in waves (tests/prove/test_waves.py)
+# and drawn moments for deploys in waves (tests/prove/test_waves_continued.py)
 MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600

@@ -160,6 +160,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             people=places.people,
             websockets=places.websockets,
             without=places.without,
+            pool_without=places.pool_without,
             again=places.again,
             hashed=HASHED,
             parts=PARTS,

@@ -128,13 +128,22 @@ def options(site: Site, place: Location) -> list[str]:
 
 
 def without(site: Site) -> dict[str, list[Backend]]:
-    """Return the pools for second tries by their names: all hosts but one, in the order of the hosts left out."""
+    """Return the hosts for second tries by the route that was asked first: all but that one.
+
+    Without a route, Apache took all of them to be down, and has asked none: any of them may be back.
+    """
     if not site.balanced or len(site.backends) < 2:
         return {}
-    return {
-        f"{pool(site)}-without-r{number}": [each for each in site.backends if each is not left_out]
+    others = {
+        f"r{number}": [each for each in site.backends if each is not left_out]
         for number, left_out in enumerate(site.backends, 1)
     }
+    return {"": list(site.backends), **others}
+
+
+def pool_without(site: Site, route: str) -> str:
+    """Return the name of the backends for second tries after a route; "" for the one of all hosts."""
+    return f"{pool(site)}-without-{route or 'none'}"
 
 
 def again(app: App) -> str:

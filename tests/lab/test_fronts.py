@@ -324,6 +324,12 @@ def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
     assert outside.get("/.prov-again/probe/r1/").status == 404, "for Apache itself only"
     asked_once = [outside.get("/", body=b"x").status for _ in range(4)]
     assert 200 in asked_once and set(asked_once) <= {200, 502}, "what may have had an effect"
+    on("t-b1", "systemctl", "stop", "nginx")
+    # longer than between two looks at each host: both are known to be down then, and none is asked
+    time.sleep(6)
+    nowhere = [outside.get("/").status for _ in range(8)]
+    assert {502, 503} >= set(nowhere), nowhere
+    on("t-b1", "systemctl", "start", "nginx")
 
 
 def first_count(name: str, word: str) -> int:

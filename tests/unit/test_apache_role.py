@@ -69,9 +69,11 @@ def test_a_second_try_is_for_every_host_but_the_one_that_failed() -> None:
     shop: Any = app()
     site = Site(shop, tuple(backends), balanced=True)
     assert places.without(site) == {
-        "app-shop-without-r1": backends[1:],
-        "app-shop-without-r2": [backends[0], backends[2]],
-        "app-shop-without-r3": backends[:2],
+        "": backends,
+        "r1": backends[1:],
+        "r2": [backends[0], backends[2]],
+        "r3": backends[:2],
     }
+    assert places.pool_without(site, "r1") == "app-shop-without-r1"
     assert places.without(Site(shop, (backends[0],), balanced=True)) == {}, "no other host"
     assert places.without(Site(shop, tuple(backends))) == {}, "sockets of this host"
