@@ -11,6 +11,7 @@ import pytest
 from helpers.hosts import Hosts, Kind
 from helpers.journeys import MATRIX, TWO, Journey, travel
 from helpers.projects import Project
+from helpers.samples import WHOLE
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -41,8 +42,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files whose few tests take minutes each, then go by the number of tests: what begins last, one
-    process runs alone."""
+    """Leave out what only `make prove` runs.
+
+    Begin with the files whose few tests take minutes each, then go by the number of tests: what begins last, one
+    process runs alone.
+    """
+    left_out = [item for item in items if not WHOLE and item.get_closest_marker("at_length")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     if config.option.dist == "no":
         return
     groups = {item.nodeid: together(config, item.nodeid) for item in items}

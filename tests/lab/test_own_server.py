@@ -40,7 +40,7 @@ def folder(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top / "own_server"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ["nginx", pytest.param("apache", marks=pytest.mark.at_length), "extended"])
 def test_it_is_planned_deployed_and_served_as_the_built_in_ones_are(
     folder: Path, lab_hosts: Hosts, stage: str
 ) -> None:

@@ -278,6 +278,7 @@ def test_what_is_in_the_way_is_named(bench: Bench, host: str) -> None:
     assert sql(host, "select count(*) from pg_tables where tablename = 'mine'") == "0"
 
 
+@pytest.mark.at_length
 def test_privileges_come_and_go(bench: Bench, host: str) -> None:
     sql(
         host,
@@ -334,6 +335,7 @@ def test_privileges_come_and_go(bench: Bench, host: str) -> None:
     exact(bench, [gone])
 
 
+@pytest.mark.at_length
 def test_owners_of_what_is_in_a_database(bench: Bench, host: str) -> None:
     def owners() -> dict[str, str]:
         rows = sql(
@@ -449,6 +451,7 @@ def test_what_a_command_of_the_same_run_makes_is_not_missed(bench: Bench, host: 
     assert [o.error for o in bench.run(*gone)] == [None] * 2
 
 
+@pytest.mark.at_length
 def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
     sql(host, "drop extension pg_trgm", "create extension pg_trgm version '1.5'", database="shop")
     bench.settled(Extension("pg_trgm", "shop"))

@@ -159,6 +159,7 @@ def test_hosts_of_an_inventory(project: Project) -> None:
     assert lab.find("t-pt-one") is None
 
 
+@pytest.mark.at_length
 def test_a_rehearsal(project: Project) -> None:
     """A copy with generated secrets and an authority of its own: served, rebooted, released again and rolled back."""
     shop = {**HELLO, "server": "gunicorn", "tls": "acme", "secrets": {"TOKEN": "of-the-real-host"}}

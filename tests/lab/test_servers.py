@@ -234,7 +234,7 @@ def test_a_reboot_brings_everything_back(served: Served) -> None:
             {"server": "uvicorn", "interface": "asgi", "target": "polls_site.asgi:application"},
             {"server": "daphne", "interface": "asgi", "target": "polls_site.asgi:application"},
         ],
-        2,
+        3,
     ),
     ids=lambda change: change["server"],
 )

@@ -44,6 +44,7 @@ def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     yield found
 
 
+@pytest.mark.at_length
 def test_locale(bench: Bench) -> None:
     bench.cycle(Packages(["locales"]))
     bench.cycle(Locale("de_DE.UTF-8"))
@@ -140,6 +141,7 @@ def test_debconf_and_a_repository_of_the_host_itself(bench: Bench) -> None:
     on(NAME, "apt-get", "-q", "update")
 
 
+@pytest.mark.at_length
 def test_checkout_as_another_user_on_a_host_without_git(bench: Bench) -> None:
     made = "umask 022; git init -q /srv/o && cd /srv/o && git -c user.name=t -c user.email=t@t.test commit"
     steps = (Packages(["git"]), User("shop", home="/home/shop"))

@@ -110,6 +110,7 @@ def test_a_password_on_the_same_host(project: Project, lab_hosts: Hosts) -> None
     }
 
 
+@pytest.mark.at_length
 def test_a_password_between_hosts(project: Project, lab_hosts: Hosts) -> None:
     hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
     app = {"source": "../shop", "target": "shop:app", "domains": ["shop.test"]}
@@ -178,6 +179,7 @@ def asked(url: str) -> str:
     return on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *python)
 
 
+@pytest.mark.at_length
 def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
     counter(project, {"redis": BASE})
@@ -210,6 +212,7 @@ def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     assert asked(secure.replace("//", f"//:{word}@")) == "True"
 
 
+@pytest.mark.at_length
 def test_a_cache_with_a_password_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
     hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
     counter(project, {"redis": None, "auth": "password"}, "redis")

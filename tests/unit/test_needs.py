@@ -50,3 +50,18 @@ def test_make_installs_for_every_folder_of_tests() -> None:
     named = {word for words in re.findall(r"\$\(call NEED,([a-z_ ]+)\)", makefile) for word in words.split()}
     folders = {path.name for path in (ROOT / "tests").iterdir() if list(path.glob("test_*.py"))}
     assert named == set(needs.NEEDS) == folders | {"bench"}
+
+
+def test_make_prove_runs_what_make_test_takes_a_sample_of() -> None:
+    listed = re.search(r"(?m)^SAMPLED \?= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())
+    assert listed
+    named = set(listed[1].replace("\\\n", " ").split())
+    folders = ("tests/agent", "tests/lab", "tests/unit", "tests/steps_more")
+    sampled = {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / folder).rglob("test_*.py")
+        if re.search(r"helpers\.samples import sample|mark\.at_length", path.read_text())
+    }
+    assert sampled - named == set()
+    assert [path for path in named if not (ROOT / path).is_file()] == []

@@ -1,4 +1,7 @@
-"""How much of a long list of cases is run: `make test` takes a sample, `make prove` all of it (WHOLE=1)."""
+"""How much of a long list of cases is run: `make test` takes a sample, `make prove` all of it (WHOLE=1).
+
+Tests that are marked `at_length` are left to `make prove` as a whole: tests/lab/conftest.py.
+"""
 
 from __future__ import annotations
 
