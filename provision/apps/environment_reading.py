@@ -55,6 +55,12 @@ class Required(ast.NodeVisitor):
             self._all(node.body)
         self._all(node.orelse)
 
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        if not if_set(node.test):
+            self.visit(node.body)
+        self.visit(node.orelse)
+
     def visit_Try(self, node: ast.Try) -> None:
         if not any(map(gives_another, node.handlers)):
             self._all(node.body)

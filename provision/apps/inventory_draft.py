@@ -207,7 +207,7 @@ class Drafting:
                 f"{project.settings_path} does not set {' and '.join(insecure)}, which Django's check --deploy asks of"
                 " each release: set them to True, or `django: {check_deploy: false}`"
             )
-        hosts = re.search(r"[\"'](?!PROV_)(\w+_ALLOWED_HOSTS)[\"']", self._texts(project))
+        hosts = re.search(r"[\"'](?!PROV_|\w*CORS)(\w+_ALLOWED_HOSTS)[\"']", self._texts(project))
         if hosts:
             self._put(
                 "environment", {hosts[1]: f"{self.name}.test"}, "its settings read the domain from there"

@@ -131,13 +131,14 @@ def target_of(files: ProjectFiles) -> EntryPoint | None:
     return EntryPoint(f"{module}:{place}", interface or interface_of(files), path, folder)
 
 
-def rank(path: str, place: str) -> tuple[int, int, int]:
-    """Return the sort key, likeliest first: applications before factories, then by depth and name."""
+def rank(path: str, place: str) -> tuple[int, int, int, int]:
+    """Return the sort key, likeliest first: applications before factories, then by depth, module and name."""
     stem = posixpath.basename(path).removesuffix(".py")
     # wsgi.py is made for servers
     made_for_it = stem in MODULES[:2]
     known = MODULES.index(stem) if stem in MODULES else len(MODULES)
-    return (0 if made_for_it else 1 + place.endswith("()"), path.count("/"), known)
+    name = NAMES.index(place) if place in NAMES else len(NAMES)
+    return (0 if made_for_it else 1 + place.endswith("()"), path.count("/"), known, name)
 
 
 def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:

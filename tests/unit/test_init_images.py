@@ -209,3 +209,27 @@ CSRF_COOKIE_SECURE = True
     files["site_/settings.py"] += "SESSION_COOKIE_SECURE = not DEBUG\n"
     _, unclear = init(tmp_path / "b", files)
     assert not any("COOKIE" in each for each in unclear)
+
+
+def test_one_of_several_applications_and_what_is_only_read_if_it_is_set(tmp_path: Path) -> None:
+    text = """
+import os
+from fastapi import FastAPI
+api = FastAPI()
+app = FastAPI()
+header = os.environ["PROXY_HEADER"] if "PROXY_HEADER" in os.environ else None
+"""
+    found, unclear = init(tmp_path / "shop", {"main.py": text, "requirements.txt": "fastapi\n"})
+    assert found["target"] == "main:app"
+    assert not any("PROXY_HEADER" in each for each in unclear)
+
+
+def test_the_hosts_that_cross_origin_requests_may_come_from_are_not_the_domains(tmp_path: Path) -> None:
+    files = {
+        "manage.py": 'import django\n"DJANGO_SETTINGS_MODULE", "site_.settings"\n',
+        "site_/wsgi.py": WSGI,
+        "site_/settings.py": 'a = get("SHOP_CORS_ALLOWED_HOSTS")\nb = get("SHOP_ALLOWED_HOSTS")\n',
+        "requirements.txt": "django\n",
+    }
+    found, _ = init(tmp_path / "shop", files)
+    assert found["environment"] == {"SHOP_ALLOWED_HOSTS": "shop.test"}
