@@ -289,7 +289,7 @@ class Drafting:
             self._put("install", True, f"{path} asks for its version, which only an installed project has")
 
     def _readable(self, root: str) -> None:
-        """Report a lock that only its own tool reads, with the command that exports it."""
+        """Report a lock that can't be read, with what to do."""
         tree = FolderTree(self._files.folder)
         path = listed_in(tree, root) or ""
         try:

@@ -77,7 +77,7 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
 
 
 def packages_unreadable(host: InventoryHost, app: App, source: Path) -> Iterator[ConfigError]:
-    """Yield an error if an application's list of packages is in a format that only its own tool reads.
+    """Yield an error if an application's list of packages can't be read, as an older lock.
 
     Cheap: the file's name tells, or its tables. source: the application's folder on this machine.
     """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.apps.requirement_files import FileTree, RequiredPackages, flattened, project_line
+from provision.apps.tool_locks import EXPORTERS, lines_of
 from provision.errors import ConfigError
 from provision.steps.support.local_projects import MARKS, locals_in
 
@@ -30,13 +31,6 @@ USUAL = (
 )
 #: options of uv export: uv.lock unchanged, without development dependencies
 EXPORT = ["export", "--frozen", "--no-emit-project", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
-#: lock files that only their own tools read, and the command that writes a common format
-EXPORTERS = {
-    "poetry.lock": "poetry export -o requirements.txt (needs the plugin poetry-plugin-export)",
-    "pdm.lock": "pdm export -o requirements.txt",
-    "Pipfile": "pipenv requirements > requirements.txt",
-    "Pipfile.lock": "pipenv requirements > requirements.txt",
-}
 
 
 def packages_of(
@@ -57,22 +51,22 @@ def packages_of(
     name = posixpath.basename(path)
     at = f"{where}: {path}"
     try:
-        if name in EXPORTERS:
-            raise ConfigError(
-                "can be read only by its own tool", hint=f"Export requirements: {EXPORTERS[name]}"
-            )
+        if name == "Pipfile":
+            raise ConfigError("locks nothing", hint="Name the file that pipenv lock writes: Pipfile.lock")
         if name == "uv.lock":
             return from_uv_lock(path, tree, root, [*options("extra", extras), *options("group", groups)])
         if name == "pyproject.toml":
             return RequiredPackages(from_pyproject(tomllib.loads(tree.read(path).decode()), extras, groups))
         if extras or groups:
             raise ConfigError("has no extras or groups", hint="pyproject.toml and uv.lock have.")
+        if name in EXPORTERS:
+            return RequiredPackages(lines_of(name, tree.read(path).decode()), locked=True)
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
             return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())), locked=True)
         return flattened(path, tree, (root, ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"can't be read: {error}", where=at) from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"is not a valid file of its kind: {error!r}", where=at) from None
     except ConfigError as error:
         raise ConfigError(
@@ -83,12 +77,12 @@ def packages_of(
 def refuse_unreadable(
     path: str, tree: FileTree, *, where: str, extras: Sequence[str] = (), groups: Sequence[str] = ()
 ) -> None:
-    """Raise ConfigError for a file of packages that only its own tool reads; other formats are not read.
+    """Raise ConfigError for a file of packages of a tool that can't be read; other formats are not read.
 
     Parameters: see packages_of.
     """
     name = posixpath.basename(path)
-    if name in EXPORTERS or name == "pyproject.toml":
+    if name in (*EXPORTERS, "Pipfile", "pyproject.toml"):
         packages_of(path, tree, where=where, extras=extras, groups=groups)
 
 

@@ -180,7 +180,7 @@ def test_ssh_takes_one_host(prov: Prov) -> None:
     ("file", "text", "said"),
     [
         ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "only Poetry reads Poetry's own table"),
-        ("poetry.lock", "", "can be read only by its own tool"),
+        ("poetry.lock", '[metadata]\nlock-version = "2.0"\n', "is of Poetry's format 2.0"),
     ],
 )
 def test_packages_that_only_their_own_tool_reads(

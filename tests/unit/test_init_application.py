@@ -453,13 +453,16 @@ def test_where_static_files_are_collected(tmp_path: Path, value: str, static: di
 
 
 def test_a_lock_that_only_its_tool_reads_is_told(tmp_path: Path) -> None:
-    files = {"app.py": "from quart import Quart\napp = Quart('x')\n", "poetry.lock": ""}
-    with pytest.raises(ConfigError, match="can be read only by its own tool"):
+    files = {
+        "app.py": "from quart import Quart\napp = Quart('x')\n",
+        "poetry.lock": 'metadata = {lock-version = "2.0"}',
+    }
+    with pytest.raises(ConfigError, match=r"is of Poetry's format 2.0"):
         init(tmp_path, files)
     project(tmp_path / "other", files)
     result = CliRunner().invoke(cli, ["init", str(tmp_path / "other")], standalone_mode=False)
     assert (
-        "left to you: poetry.lock can be read only by its own tool. Export requirements: poetry export"
+        "left to you: poetry.lock is of Poetry's format 2.0, and only 2.1 says what a deploy needs. Let Poetry 2 write"
         in result.output
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -240,16 +241,125 @@ def test_extras_and_groups() -> None:
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("poetry.lock", "poetry export"),
-        ("pdm.lock", "pdm export"),
-        ("Pipfile.lock", "pipenv requirements"),
+        ("poetry.lock", "poetry lock"),
+        ("pdm.lock", "pdm lock"),
         ("pyproject.toml", "poetry export"),
+        ("Pipfile", "Pipfile.lock"),
     ],
 )
-def test_locks_of_other_tools_are_refused_with_the_command_that_exports(name: str, command: str) -> None:
+def test_older_locks_of_other_tools_are_refused_with_what_to_do(name: str, command: str) -> None:
+    text = '[tool.poetry]\n[metadata]\nlock-version = "2.0"\n[[package]]\nname = "a"\nversion = "1"\n'
     with pytest.raises(ConfigError) as raised:
-        packages_of(name, Files({name: "[tool.poetry]\n"}), where="x")
+        packages_of(name, Files({name: text}), where="x")
     assert command in raised.value.hint
+
+
+FILE = '{file = "a-1.whl", hash = "sha256:aa"}, {file = "a-1.tar.gz", hash = "sha256:bb"}'
+POETRY = f"""
+[[package]]
+name = "a"
+version = "1"
+optional = false
+groups = ["main", "dev"]
+markers = {{main = "python_version >= '3.10'", dev = "python_version >= '3.8'"}}
+files = [{FILE}]
+[package.source]
+type = "legacy"
+url = "https://packages.example.com/simple"
+[[package]]
+name = "b"
+version = "2"
+optional = false
+groups = ["main"]
+files = [{FILE}]
+[[package]]
+name = "only-tests"
+version = "3"
+optional = false
+groups = ["dev"]
+files = []
+[[package]]
+name = "of-an-extra"
+version = "4"
+optional = true
+groups = ["main"]
+markers = "extra == 'pg'"
+files = []
+[metadata]
+lock-version = "2.1"
+"""
+PDM = f"""
+[metadata]
+lock_version = "4.5.1"
+[[package]]
+name = "a"
+version = "1"
+groups = ["default", "test"]
+marker = "python_version >= '3.10'"
+files = [{FILE}]
+[[package]]
+name = "b"
+version = "2"
+groups = ["default"]
+files = [{FILE}]
+[[package]]
+name = "b"
+version = "2"
+extras = ["more"]
+groups = ["default"]
+files = [{FILE}]
+[[package]]
+name = "only-tests"
+version = "3"
+groups = ["test"]
+files = []
+"""
+HASHES = ["sha256:aa", "sha256:bb"]
+PIPENV = json.dumps(
+    {
+        "_meta": {"pipfile-spec": 6},
+        "default": {
+            "b": {"hashes": HASHES, "version": "==2", "extras": ["more"]},
+            "a": {"hashes": HASHES, "version": "==1", "markers": "python_version >= '3.10'"},
+        },
+        "develop": {"only-tests": {"hashes": [], "version": "==3"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("poetry.lock", POETRY), ("pdm.lock", PDM), ("Pipfile.lock", PIPENV)]
+)
+def test_locks_of_other_tools_without_what_is_for_development(name: str, text: str) -> None:
+    found = packages_of(name, Files({name: text}), where="x")
+    hashes = "--hash=sha256:aa --hash=sha256:bb"
+    assert found.text == f"a==1 ; python_version >= '3.10' {hashes}\nb==2 {hashes}\n"
+    assert found.locked, "a server may be installed beside them"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "poetry.lock",
+            POETRY.replace('"legacy"', '"git"'),
+            "a comes from a folder, an address or a repository",
+        ),
+        ("pdm.lock", PDM.replace('version = "2"', 'version = "2"\ngit = "x"', 1), "b comes from a folder"),
+        ("Pipfile.lock", PIPENV.replace('"version": "==2"', '"git": "x"'), "b comes from a folder"),
+        ("poetry.lock", "", "is not a valid file of its kind"),
+        ("Pipfile.lock", "[", "is not a valid file of its kind"),
+        (
+            "Pipfile.lock",
+            '{"default": {"a": {"version": "==1\\nevil", "hashes": []}}}',
+            "not a text of one line",
+        ),
+        ("pdm.lock", "package = 3", "is not a valid file of its kind"),
+    ],
+)
+def test_locks_of_other_tools_that_are_refused(name: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        packages_of(name, Files({name: text}), where="x")
 
 
 def test_packages_are_looked_for_in_the_applications_folder_and_above() -> None:
