@@ -75,7 +75,6 @@ def test_a_repository_and_its_packages_in_one_plan(bench: Bench, signer: Signer)
     assert on(NAME, "sh", "-c", "ls -d /tmp/prov-plan-* || true") == ""
 
 
-@pytest.mark.at_length
 def test_versions_and_upgrades(bench: Bench, signer: Signer) -> None:
     rpm_repository(NAME, signer, NEW, "/srv/rpms")
     on(NAME, "dnf", "-q", "clean", "expire-cache")
@@ -88,7 +87,6 @@ def test_versions_and_upgrades(bench: Bench, signer: Signer) -> None:
     assert changes(upgraded) == [("app", "1.0-1", "1.1-1"), ("lib", "1.0-1", "1.2-1")]
 
 
-@pytest.mark.at_length
 def test_what_needs_it_goes_too(bench: Bench) -> None:
     (gone,) = planned_then_done(bench, NoPackages("lib"))
     assert ("app", "1.1-1", "") in changes(gone) and ("lib", "1.2-1", "") in changes(gone)
@@ -117,7 +115,6 @@ def test_a_package_that_nobody_signed_is_refused(bench: Bench) -> None:
     bench.cycle(Repository("t-tests", baseurl="file:///srv/rpms", key=signer_key()))
 
 
-@pytest.mark.at_length
 def test_streams_of_modules(bench: Bench) -> None:
     streams = "".join(f"---{STREAMS.format(stream=s)}..." + "\n" for s in ("1", "2"))
     on(NAME, "sh", "-ec", f"cat > /tmp/modules.yaml <<'END'\n{streams}END\n")
@@ -130,7 +127,6 @@ def test_streams_of_modules(bench: Bench) -> None:
     bench.cycle(Module("tool", enabled=False))
 
 
-@pytest.mark.at_length
 def test_one_name_for_all_families(bench: Bench) -> None:
     (debian,) = bench.run(package.Packages("dpkg"))
     assert debian.why.startswith("installed: dpkg 1.")
