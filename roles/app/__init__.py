@@ -6,7 +6,7 @@ Nothing here touches what is in service: a server role starts the new release be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from provision.apps.app_model import PYTHONS, App
@@ -84,10 +84,11 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
             environment_file(c, release)
             credential_files(c, release)
     c.on_failure(lambda: without_release(c, release))
-    files_of(c, release)
+    collected = chores.collected_in_source(release)
+    files_of(c, release, collected)
     if app.collects_static:
         # some applications look for the folder while they are imported
-        chores.static_folders(c, app, release)
+        chores.static_folders(c, app, release, collected)
     loads(c, release)
     are_there(c, release)
     with part_of(c, app, "command"):
@@ -109,11 +110,11 @@ def schema_gate(c: Host, release: Release) -> None:
 
     def tell() -> None:
         try:
-            told = known.stdout.splitlines()
+            risks = known.stdout.splitlines()
         except StepFailed:
             # of any step: the plan goes on to name what would be skipped, and ends with the failure itself
             return
-        for line in told:
+        for line in risks:
             text = f"{line}. Until the switch, and after a rollback, code from before it serves {release.app.name}"
             c.emit(Attention(c.name, text))
 
@@ -145,8 +146,8 @@ def account(c: Host, app: App, release: Release) -> None:
         files.directory(c, folder, mode=0o755)
 
 
-def files_of(c: Host, release: Release) -> None:
-    """The release's files, owned by root, and its virtual environment."""
+def files_of(c: Host, release: Release, collected: Sequence[str]) -> None:
+    """The release's files, owned by root, and its virtual environment. collected: see chores.collected_in_source."""
     app = release.app
     preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files)), *app.built]
     with part_of(c, app, "source"):
@@ -157,7 +158,7 @@ def files_of(c: Host, release: Release) -> None:
             like=release.current,
             keep=preserved,
             folder_mode=0o755,
-            filled=[app.in_source(folder) for folder in chores.collected_in_source(release)],
+            filled=[app.in_source(folder) for folder in collected],
         )
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():

@@ -164,9 +164,12 @@ def collected_in_source(release: Release) -> list[str]:
     return list(folders) if all(has_files) else []
 
 
-def static_folders(c: Host, app: App, release: Release) -> None:
-    """Make the folders that collectstatic fills: in a release, the application's user writes only there."""
+def static_folders(c: Host, app: App, release: Release, in_source: Sequence[str]) -> None:
+    """Make the folders that collectstatic fills: in a release, the application's user writes only there.
+
+    in_source: those of collected_in_source, with all that is in them.
+    """
     for folder in app.collected:
         files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)
-    for folder in collected_in_source(release):
+    for folder in in_source:
         permissions.permissions(c, f"{release.root}/{folder}", owner=app.user)
