@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.cli.diff_lines import diff_limit
 from provision.cli.eager_connection import EagerConnection
-from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.cli.prepare import RolePart, Scope, all_on_platforms, assigned, meant
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
@@ -80,7 +80,7 @@ def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     scope = order.scope
     eager = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
     hosts = meant(scope, order.releases)
-    if all(host.platform for host in hosts):
+    if all_on_platforms(hosts):
         # imported here: most targets are hosts
         from provision.cli.platform_targets import converge_platform
         from provision.platforms.platform_model import DeployOrder

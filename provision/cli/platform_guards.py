@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provision.controller.events import StepDone
     from provision.inventory import InventoryHost
-    from provision.platforms.platform_model import PlatformPast
-    from provision.platforms.platform_run import Guard
+    from provision.platforms.platform_model import PlatformPast, Steps
+    from provision.platforms.platform_run import Guard, PlatformRun
+    from provision.roles.project import Assignment
 
 
 def past_of(host: InventoryHost) -> PlatformPast:
@@ -36,3 +40,23 @@ def guard_of(host: InventoryHost, *, plan: bool) -> Guard:
         return unguarded
     lock = TargetLock(past.records(host), who())
     return lock.noted if plan else lock.held
+
+
+def guarded_run(
+    assignment: Assignment,
+    steps: Steps,
+    *,
+    plan: bool,
+    approve: Callable[[Sequence[StepDone]], None] | None = None,
+    aside: bool = False,
+) -> PlatformRun:
+    """Return a run of steps over a target, which holds what such a run holds. Raises ConfigErrors, UsageError.
+
+    approve: see PlatformRun.  aside: without the target's lock.
+    """
+    from provision.platforms.platform_run import PlatformRun, approve_all, unguarded
+
+    host, hide = assignment.host, assignment.masks().hide
+    guard = unguarded if aside else guard_of(host, plan=plan)
+    approve = approve or approve_all
+    return PlatformRun(host.name, host.platform, steps, hide, plan=plan, guard=guard, approve=approve)

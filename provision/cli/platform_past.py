@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provision.cli.platform_guards import guard_of, past_of
-from provision.errors import Exit, ProvError
+from provision.cli.platform_guards import guarded_run, past_of
+from provision.errors import Exit
 from provision.report.screen import say
 
 if TYPE_CHECKING:
@@ -59,21 +59,16 @@ def platform_rollback(
     """Go back to an earlier release, or plan it; return the exit status. Raises ConfigErrors, UsageError, ProvError
     before anything is changed. release: its name, or the beginning; "" for the one before."""
     from provision.platforms.platform_model import EarlierRelease
-    from provision.run.going_back import book_of, chosen, unknown_to
+    from provision.run.going_back import book_of, chosen, newer_schema, unknown_migrations
 
     past = past_of(host)
     book = book_of(books(host, [app]), app)
     name = chosen(book, app, release)
     entry = book["instances"][name]
-    if later := unknown_to(book["schema"], entry):
-        said = f"the database of {app.name} has migrations that release {entry['release']} does not know"
+    if said := unknown_migrations(app, book, entry):
         if not force:
-            hint = (
-                "Migrate back with the code in service first, then use --force. Without that, --force risks errors and"
-                " lost data wherever the old code meets the newer schema."
-            )
-            raise ProvError(f"{said}: {', '.join(later)}", hint=hint)
-        say(f"prov: {said}: {', '.join(later)}; its code meets the newer schema", err=True)
+            raise newer_schema(said)
+        say(f"prov: {said}; its code meets the newer schema", err=True)
     wanted = EarlierRelease(app.name, name, entry["release"], entry["about"], hold)
     status = run_over(host, past.back(host, wanted), out, plan=plan)
     if hold and status == Exit.DONE:
@@ -127,12 +122,8 @@ def run_over(host: InventoryHost, steps: Steps, out: Format, *, plan: bool, asid
     """Run steps over a target, and show it; return the exit status. aside: without the target's lock."""
     from provision.cli.ec2_hosts import show_run
     from provision.controller import project_commit
-    from provision.platforms.platform_run import PlatformRun, unguarded
     from provision.roles.project import Assignment
 
     if not plan:
         project_commit.prefetch()
-    guard = unguarded if aside else guard_of(host, plan=plan)
-    masks = Assignment(host).masks()
-    run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=plan, guard=guard)
-    return show_run(run, out, plan=plan)
+    return show_run(guarded_run(Assignment(host), steps, plan=plan, aside=aside), out, plan=plan)

@@ -28,7 +28,7 @@ def platform_drift(hosts: Sequence[InventoryHost], out: Format) -> Exit:
     from provision.report.drift_report import DriftShown
     from provision.report.reporting import Style
 
-    run = planning(prepared(hosts)[0])
+    run = planning(prepared(hosts))
     report = out.answers(lambda: DriftShown(Style(plan=True, fleet=False)))
     for event in run:
         report.take(event)
@@ -44,7 +44,7 @@ def save_platform_plan(order: ConvergeOptions, hosts: Sequence[InventoryHost], p
     from provision.saved import plan_file
 
     plan_file.check_place(place)
-    (assignment,) = prepared(hosts)
+    assignment = prepared(hosts)
     found: list[StepDone] = []
     made = time.time()
     status = show_run(planning(assignment, found), order.out, plan=True, diff=order.diff)
@@ -78,39 +78,34 @@ def deploy_platform_plan(
     """Deploy a saved plan; return the exit status. The plan is compared once the target's lock is held, and nothing is
     changed if it has changed. Raises ConfigErrors for what differs in the inventory."""
     from provision.cli.ec2_hosts import show_run
-    from provision.cli.platform_guards import guard_of
+    from provision.cli.platform_guards import guarded_run
     from provision.controller import project_commit
     from provision.platforms.platform_model import DeployOrder, find
-    from provision.platforms.platform_run import PlatformRun
     from provision.saved import differences
     from provision.saved.holding import variables_of
 
     project_commit.prefetch()
-    (assignment,) = prepared(hosts)
-    host, masks = assignment.host, assignment.masks()
+    assignment = prepared(hosts)
+    host = assignment.host
     differences.check_configuration(plan, {host.name: variables_of(host)}, {})
 
     def approve(found: Sequence[StepDone]) -> None:
         now = {host.name: planned_target(assignment, found)}
         differences.check_hosts(plan, now, {host.name: assignment.secrets})
 
-    steps, guard = find(host.platform).steps(assignment, DeployOrder()), guard_of(host, plan=False)
-    run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=False, guard=guard, approve=approve)
+    steps = find(host.platform).steps(assignment, DeployOrder())
+    run = guarded_run(assignment, steps, plan=False, approve=approve)
     status = show_run(run, out, plan=False, diff=diff)
     return Exit.USAGE if isinstance(run.error, ConfigErrors) else status
 
 
 def planning(assignment: Assignment, found: list[StepDone] | None = None) -> PlatformRun:
     """Return a plan over a target. Raises ConfigErrors, UsageError. found: gets what each step would change."""
-    from provision.cli.platform_guards import guard_of
+    from provision.cli.platform_guards import guarded_run
     from provision.platforms.platform_model import DeployOrder, find
-    from provision.platforms.platform_run import PlatformRun
 
-    order, host = DeployOrder(plan=True), assignment.host
-    steps, guard = find(host.platform).steps(assignment, order), guard_of(host, plan=True)
-    taken = [] if found is None else found
-    hide = assignment.masks().hide
-    return PlatformRun(host.name, host.platform, steps, hide, plan=True, guard=guard, approve=taken.extend)
+    steps = find(assignment.host.platform).steps(assignment, DeployOrder(plan=True))
+    return guarded_run(assignment, steps, plan=True, approve=None if found is None else found.extend)
 
 
 def planned_target(assignment: Assignment, found: Sequence[StepDone]) -> PlannedHost:

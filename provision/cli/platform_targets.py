@@ -23,17 +23,12 @@ def converge_platform(
     """Deploy to a target on a platform, or plan it; returns the exit status. Raises ConfigErrors and UsageErrors
     before the platform is asked anything."""
     from provision.cli.ec2_hosts import show_run
-    from provision.cli.platform_guards import guard_of
+    from provision.cli.platform_guards import guarded_run
     from provision.platforms.platform_model import find
-    from provision.platforms.platform_run import PlatformRun
 
-    (assignment,) = prepared(hosts)
-    host = assignment.host
-    steps = find(host.platform).steps(assignment, order)
-    masks = assignment.masks()
-    guard = guard_of(host, plan=order.plan)
-    run = PlatformRun(host.name, host.platform, steps, masks.hide, plan=order.plan, guard=guard)
-    return show_run(run, out, plan=order.plan, diff=diff)
+    assignment = prepared(hosts)
+    steps = find(assignment.host.platform).steps(assignment, order)
+    return show_run(guarded_run(assignment, steps, plan=order.plan), out, plan=order.plan, diff=diff)
 
 
 def only_one(hosts: Sequence[InventoryHost]) -> InventoryHost:
@@ -44,8 +39,8 @@ def only_one(hosts: Sequence[InventoryHost]) -> InventoryHost:
     return hosts[0]
 
 
-def prepared(hosts: Sequence[InventoryHost]) -> list[Assignment]:
-    """Return what a target gets, once it is found good; a list of one. Raises ConfigErrors and UsageErrors."""
+def prepared(hosts: Sequence[InventoryHost]) -> Assignment:
+    """Return what a target gets, once it is found good. Raises ConfigErrors and UsageErrors."""
     from provision.cli.of_applications import no_applications
     from provision.platforms.platform_model import find
     from provision.roles.project import resolve
@@ -59,7 +54,7 @@ def prepared(hosts: Sequence[InventoryHost]) -> list[Assignment]:
 
         check_releases(refs, [assignment])
     find(host.platform).check(assignment)
-    return [assignment]
+    return assignment
 
 
 def platform_status(hosts: Sequence[InventoryHost], app: str, out: Format) -> Exit:

@@ -35,6 +35,21 @@ def select(scope: Scope) -> list[InventoryHost]:
     return hosts
 
 
+def select_targets(scope: Scope) -> tuple[list[InventoryHost], bool]:
+    """Return the hosts of a scope, and whether all of them are targets on platforms. Hosts are checked as by select;
+    raises as that."""
+    hosts = meant(scope)
+    on_platforms = all_on_platforms(hosts)
+    if not on_platforms:
+        check_hosts(hosts)
+    return hosts, on_platforms
+
+
+def all_on_platforms(hosts: Sequence[InventoryHost]) -> bool:
+    """Return whether all of these are targets on platforms."""
+    return all(host.platform for host in hosts)
+
+
 def check_hosts(hosts: Sequence[InventoryHost]) -> None:
     """Raise ConfigErrors if a connection setting is invalid, or a target is on a platform: with what to do there
     instead of the running command."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.converge import ConvergeOptions, execute
-from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.cli.prepare import RolePart, Scope, all_on_platforms, assigned, meant
 from provision.errors import Exit, ProvError, UnreachableError, UsageError
 from provision.report.screen import say
 
@@ -32,7 +32,7 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
     from provision.saved.holding import Recorder, code_of
 
     hosts = meant(order.scope, order.releases)
-    if all(host.platform for host in hosts):
+    if all_on_platforms(hosts):
         from provision.cli.platform_plans import save_platform_plan
 
         for option in order.only_for_hosts:
@@ -97,7 +97,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     order = ConvergeOptions(scope, part, out, diff, verbose, releases=asked.releases)
     check_known(plan)
     hosts = meant(scope, asked.releases)
-    if all(host.platform for host in hosts):
+    if all_on_platforms(hosts):
         from provision.cli.platform_plans import deploy_platform_plan
 
         return deploy_platform_plan(plan, hosts, out, diff)

@@ -12,7 +12,7 @@ from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.durations import seconds_of
 from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.other_releases import release_option
-from provision.cli.prepare import RolePart, Scope, check_hosts, meant, select
+from provision.cli.prepare import RolePart, Scope, select, select_targets
 from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
@@ -233,15 +233,14 @@ def deploy(
         if status != Exit.DONE:
             return status
     if wait and not check:
-        hosts = meant(scope)
-        if all(host.platform for host in hosts):
+        hosts, on_platforms = select_targets(scope)
+        if on_platforms:
             from provision.cli.platform_past import await_platform_locks
 
             await_platform_locks(hosts, wait)
         else:
             from provision.cli.lock_waiting import await_locks
 
-            check_hosts(hosts)
             await_locks(hosts, scope.forks, wait)
     return converge(order, plan=check)
 

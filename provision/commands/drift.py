@@ -6,7 +6,7 @@ import click
 
 from provision.cli.converge import ConvergeOptions, execute
 from provision.cli.options import role_part, several_hosts
-from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.cli.prepare import RolePart, Scope, all_on_platforms, assigned, meant
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -28,7 +28,7 @@ def drift(
     reached; 130 interrupted.
     """
     hosts = meant(scope)
-    if all(host.platform for host in hosts):
+    if all_on_platforms(hosts):
         from provision.cli.platform_plans import platform_drift
 
         if part != RolePart():

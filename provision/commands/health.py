@@ -13,7 +13,7 @@ import click
 
 from provision.cli.of_applications import served_apps, target_and_app
 from provision.cli.platform_targets import platform_status
-from provision.cli.prepare import Scope, check_hosts, meant
+from provision.cli.prepare import Scope, select_targets
 from provision.cli.questions import ask
 from provision.errors import Exit
 from provision.report.formats import Format
@@ -41,11 +41,10 @@ def status(scope: Scope, out: Format, app: str, watch: bool) -> int:
     Exit status: 0 all is well, or --watch has ended; 3 something is wrong; 1 a host failed; 2 usage or
     configuration; 4 a host could not be reached.
     """
-    hosts = meant(scope)
-    if all(host.platform for host in hosts):
+    hosts, on_platforms = select_targets(scope)
+    if on_platforms:
         look = partial(platform_status, hosts, app, out)
     else:
-        check_hosts(hosts)
         look = partial(shown_status, scope, out, hosts, served_apps(hosts, app))
     if not watch:
         return look()

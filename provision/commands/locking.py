@@ -8,7 +8,7 @@ import click
 
 from provision.cli.changes import change_shown
 from provision.cli.options import several_hosts
-from provision.cli.prepare import Scope, check_hosts, meant
+from provision.cli.prepare import Scope, select_targets
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -68,10 +68,9 @@ def unlock(scope: Scope, out: Format) -> int:
 
 def lock_changed(scope: Scope, out: Format, work: Work, reason: str) -> int:
     """Lock hosts, or targets on platforms, or lift that lock: reason "". work: that of hosts."""
-    hosts = meant(scope)
-    if all(host.platform for host in hosts):
+    hosts, on_platforms = select_targets(scope)
+    if on_platforms:
         from provision.cli.platform_past import platform_lock
 
         return platform_lock(hosts, reason, out)
-    check_hosts(hosts)
     return change_shown(scope, out, hosts, work, aside=True)

@@ -11,7 +11,7 @@ import click
 from provision.cli.durations import seconds_of
 from provision.cli.of_applications import served_apps, target_and_app
 from provision.cli.platform_targets import platform_logs
-from provision.cli.prepare import Scope, check_hosts, meant
+from provision.cli.prepare import Scope, select_targets
 from provision.cli.questions import ask
 from provision.errors import Exit, UsageError
 from provision.report.formats import Format
@@ -68,12 +68,11 @@ def logs(
     if app and by_option and app != by_option:
         raise UsageError(f"two applications are named: {app} and --app {by_option}", hint="Name one.")
     app = app or by_option
-    hosts = meant(scope)
-    if all(host.platform for host in hosts):
+    hosts, on_platforms = select_targets(scope)
+    if on_platforms:
         from provision.platforms.platform_model import LogsWanted
 
         return platform_logs(hosts, app, LogsWanted(process, lines, ago, follow), out)
-    check_hosts(hosts)
     apps = served_apps(hosts, app)
     for name, found in apps.items():
         known = {each for one in found for each in (*one.processes, *one.jobs)} | {"web", "front"}

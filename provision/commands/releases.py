@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.of_applications import served_apps, target_and_app
-from provision.cli.prepare import Scope, check_hosts, meant
+from provision.cli.prepare import Scope, select_targets
 from provision.cli.questions import ask
 from provision.report.formats import Format
 
@@ -26,10 +26,7 @@ def releases(scope: Scope, out: Format, app: str) -> int:
 
     Exit status: 0 done; 1 a host failed; 2 usage or configuration; 4 a host could not be reached.
     """
-    hosts = meant(scope)
-    on_platforms = all(host.platform for host in hosts)
-    if not on_platforms:
-        check_hosts(hosts)
+    hosts, on_platforms = select_targets(scope)
     apps = served_apps(hosts, app)
     if on_platforms:
         from provision.cli.platform_past import platform_releases

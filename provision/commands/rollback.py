@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from provision.cli.of_applications import served_apps, target_and_app
-from provision.cli.prepare import RolePart, Scope, assigned, meant
+from provision.cli.prepare import RolePart, Scope, all_on_platforms, assigned, meant
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -34,7 +34,7 @@ def rollback(
     3 with --check, there is something to change; 4 a host could not be reached; 130 interrupted.
     """
     hosts = meant(scope)
-    on_platforms = all(host.platform for host in hosts)
+    on_platforms = all_on_platforms(hosts)
     assignments = [] if on_platforms else assigned(scope, RolePart(), hosts=hosts)
     found = served_apps(hosts if on_platforms else [assignment.host for assignment in assignments], app)
     for host, apps in found.items():

@@ -296,16 +296,27 @@ def refuse_newer_schema(
     host: Host, app: Application, book: Mapping[str, Any], entry: Mapping[str, Any], *, force: bool
 ) -> None:
     """Raise ProvError if the database has migrations that a release does not know; with force, say so."""
-    later = unknown_to(book["schema"], entry)
-    if not later:
+    said = unknown_migrations(app, book, entry)
+    if not said:
         return
-    said = f"the database of {app.name} has migrations that release {entry['release']} does not know"
     if force:
-        host.emit(Notice(host.name, f"{said}: {', '.join(later)}; its code meets the newer schema"))
+        host.emit(Notice(host.name, f"{said}; its code meets the newer schema"))
         return
-    raise ProvError(
-        f"{said}: {', '.join(later)}",
-        hint="Migrate back with the code in service first (prov manage HOST APP migrate ...), then use --force."
+    raise newer_schema(said, " (prov manage HOST APP migrate ...)")
+
+
+def unknown_migrations(app: Application, book: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """Return a sentence about migrations of the database that a release does not know; "" if it knows all."""
+    later = unknown_to(book["schema"], entry)
+    said = f"the database of {app.name} has migrations that release {entry['release']} does not know"
+    return f"{said}: {', '.join(later)}" if later else ""
+
+
+def newer_schema(said: str, how: str = "") -> ProvError:
+    """Return the error for a way back to code that does not know the database. how: to migrate back, in brackets."""
+    return ProvError(
+        said,
+        hint=f"Migrate back with the code in service first{how}, then use --force."
         " Without that, --force risks errors and lost data wherever the old code meets the newer schema.",
     )
 
