@@ -57,12 +57,13 @@ def certified_apps(
     """
     from provision.apps.renewals import acme_state
     from provision.apps.tls import certificate_path
+    from provision.serving.sites import server_name
 
     return {
         host: {
             app.name: (
                 certificate_path(app),
-                app.domains[0].replace("*", "www", 1),
+                server_name(app),
                 acme_state(app) if issuer == "acme" else "",
             )
             for app, issuer in found

@@ -39,6 +39,7 @@ class AwsCalls:
         except ImportError:
             raise CloudError(NO_BOTO, hint="pip install 'prov-deploy[ec2]'") from None
         self._errors = botocore.exceptions
+        self._clients: dict[str, Any] = {}
         self._config = Config(
             retries={"mode": "standard", "max_attempts": attempts},
             connect_timeout=CONNECT_SECONDS,
@@ -46,13 +47,15 @@ class AwsCalls:
         )
         try:
             self._session = boto3.session.Session(profile_name=profile, region_name=region)
-            self._clients = {"ec2": self._client("ec2")}
         except self._errors.BotoCoreError as error:
             raise unanswered(error, profile=self.who, region=region) from None
         self._check_region()
 
     def _client(self, service: str) -> Any:
-        return self._session.client(service, config=self._config)
+        """Return the client of a service; each takes tenths of a second to make."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service, config=self._config)
+        return self._clients[service]
 
     def _check_region(self) -> None:
         """Refuse a region that boto3 does not know: a misspelt one would only show as a name that fails to resolve."""
@@ -68,10 +71,8 @@ class AwsCalls:
     def call(self, action: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a request. action: "ec2:DescribeInstances". Raises CloudError."""
         service, operation = action.split(":")
-        if service not in self._clients:
-            self._clients[service] = self._client(service)
-        method = getattr(self._clients[service], snake(operation))
         try:
+            method = getattr(self._client(service), snake(operation))
             answer: dict[str, Any] = method(**arguments)
         except self._errors.ClientError as error:
             raise refused(action, error.response, profile=self.who, region=self.region) from None

@@ -115,7 +115,7 @@ class MigrationsRecorded:
 
 
 class ReleaseRecorded:
-    """The record of which instance of an application is in service, once it is.
+    """Records which instance of an application is in service.
 
     about: what going back to it takes, and its `migrations`; None for a rollback, which keeps what is recorded.
     keep: how many instances stay.  hold: hold further deploys from now on.

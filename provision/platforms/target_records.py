@@ -1,4 +1,4 @@
-"""What prov remembers of a target, kept in its platform: short texts by name, each of which is replaced whole."""
+"""What prov remembers of a target, in short named texts that its platform keeps. A change replaces a whole text."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from provision.errors import UsageError
 from provision.inventory import InventoryHost
 from provision.platforms.kubernetes.cluster_block import cluster_block
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
-from provision.platforms.kubernetes.object_steps import OWNED
+from provision.platforms.kubernetes.object_labels import APP, COMPONENT, VERSION, owned_by
 from provision.platforms.kubernetes.rollouts import of_job, reason, unfinished
+from provision.platforms.mapped_release import only_app
 from provision.platforms.platform_model import LogsWanted
 
-APP, COMPONENT, VERSION = (f"app.kubernetes.io/{name}" for name in ("name", "component", "version"))
 #: prov's commands for hosts -> kubectl's for an application's pods
 KUBECTL = {
     "restart": ("rollout", "restart", "deployment/APP"),
@@ -37,8 +37,7 @@ def instead(host: InventoryHost, command: str) -> str:
         return f"Go back to the release before:  prov rollback {host.name}"
     if command not in KUBECTL:
         return ""
-    names = list(host.vars.get("apps") or ())
-    app = names[0] if len(names) == 1 else "APP"
+    app = only_app(host)
     line = kubectl(host, *(word.replace("APP", app) for word in KUBECTL[command]))
     return f"kubectl does it:  {line}"
 
@@ -57,7 +56,7 @@ def status_of(host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any
     "problems".
     """
     calls = ClusterCalls(host, cluster_block(host))
-    labels = {"app.kubernetes.io/managed-by": "prov", OWNED: host.name}
+    labels = owned_by(host.name)
     live = {kind: calls.list(kind, labels) for kind in ("Deployment", "CronJob", "Job", "Pod")}
     found = {}
     for name in (app.name for app in apps):
@@ -121,7 +120,7 @@ def logs_of(host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted
         line = kubectl(host, "logs", "--follow", "--prefix", "--selector", f"{APP}={apps[0].name}")
         raise UsageError("--follow is for hosts", hint=f"kubectl does it:  {line}")
     calls, names = ClusterCalls(host, cluster_block(host)), [app.name for app in apps]
-    for pod in calls.list("Pod", {"app.kubernetes.io/managed-by": "prov", OWNED: host.name}):
+    for pod in calls.list("Pod", owned_by(host.name)):
         part = part_name(pod)
         if label(pod, APP) not in names or wanted.process not in ("", part):
             continue

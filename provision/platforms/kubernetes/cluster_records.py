@@ -15,7 +15,7 @@ from provision.apps.app_releases import short_hash
 from provision.inventory import InventoryHost
 from provision.platforms.kubernetes.cluster_block import LABEL, cluster_block
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
-from provision.platforms.kubernetes.object_steps import OWNED
+from provision.platforms.kubernetes.object_labels import owned_by
 from provision.platforms.target_records import TargetRecord, moved
 
 #: label of records, which do not belong to an application
@@ -38,7 +38,7 @@ class ClusterRecords:
     def write(self, name: str, text: str, version: str) -> TargetRecord:
         """Replace a record; see TargetRecords."""
         packed = gzip.compress(text.encode(), mtime=0)
-        labels = {"app.kubernetes.io/managed-by": "prov", OWNED: self.target, RECORD: name.partition("/")[0]}
+        labels = {**owned_by(self.target), RECORD: name.partition("/")[0]}
         document = {
             "apiVersion": "v1",
             "kind": "Secret",

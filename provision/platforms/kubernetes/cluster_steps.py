@@ -11,7 +11,8 @@ from provision.platforms.kubernetes.cluster_calls import PLACES, ClusterCalls
 from provision.platforms.kubernetes.cluster_objects import ClusterObject, objects_of
 from provision.platforms.kubernetes.cluster_records import ClusterRecords, is_record
 from provision.platforms.kubernetes.mapped_apps import MappedApp, mapped_apps
-from provision.platforms.kubernetes.object_steps import OWNED, AppliedObject, RemovedObject, of_prov
+from provision.platforms.kubernetes.object_labels import owned_by
+from provision.platforms.kubernetes.object_steps import AppliedObject, RemovedObject, of_prov
 from provision.platforms.kubernetes.recorded_objects import about_of, instance_of
 from provision.platforms.platform_model import DeployOrder, Steps
 from provision.platforms.platform_run import Note, PlatformStep
@@ -65,7 +66,7 @@ def compared_with(
 
 def live_objects(calls: ClusterCalls, target: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what a cluster has of a target, by kind and name, without what prov remembers. Raises ProvError."""
-    labels = {"app.kubernetes.io/managed-by": "prov", OWNED: target}
+    labels = owned_by(target)
     return {
         (kind, each["metadata"]["name"]): each
         for kind in PLACES

@@ -9,21 +9,23 @@ from functools import cached_property
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
 from provision.apps.process_parts import ImageSettings
-from provision.declared.fronts import OFFERS
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost, Problems
 from provision.oci.app_image import PLACE, expected_of
 from provision.oci.image_builder import fit_for_image, notes_of
 from provision.platforms.cron_times import cron_time
 from provision.platforms.kubernetes.cluster_block import ClusterBlock, cluster_block
+from provision.platforms.mapped_release import (
+    MappedRelease,
+    hosts_services,
+    open_to_all,
+    unsaid_schedule,
+    without_counterpart,
+)
 from provision.roles.project import Assignment
 from provision.secrets import Secret
 from provision.values import dataclass
 
-#: settings that keep people out: an application without them would be open to all
-PROTECTING = ("auth", "allow", "deny", "maintenance")
-#: settings of fronts that have a counterpart, or a note of their own
-MAPPED = ("static", "media", "auth: basic", "auth: django", "auth: certificate", *PROTECTING)
 #: CronJob, "Limitations": its Jobs' names add eleven characters
 LONGEST_CRONJOB = 52
 #: folder of `secrets_as: credentials` in a container
@@ -33,18 +35,11 @@ UNITS = {"K": "Ki", "M": "Mi", "G": "Gi"}
 
 
 @dataclass(frozen=True)
-class MappedApp:
+class MappedApp(MappedRelease):
     """An application on its target. block: where in the cluster it is."""
 
-    host: InventoryHost
     block: ClusterBlock
-    release: Release
     image_settings: ImageSettings
-
-    @property
-    def app(self) -> App:
-        """Return its settings."""
-        return self.release.app
 
     @property
     def image(self) -> str:
@@ -62,16 +57,6 @@ class MappedApp:
         # its own PYTHONPATH is in the image
         found = {name: value for name, value in given.items() if name in names or name.startswith("PROV_")}
         return {**found, **({"CREDENTIALS_DIRECTORY": CREDENTIALS} if self.credentials else {})}
-
-    @property
-    def plain(self) -> dict[str, str]:
-        """Return those that are not secret."""
-        return {name: value for name, value in self.variables.items() if not isinstance(value, Secret)}
-
-    @property
-    def secrets(self) -> dict[str, Secret]:
-        """Return those that are."""
-        return {name: value for name, value in self.variables.items() if isinstance(value, Secret)}
 
     @property
     def credentials(self) -> dict[str, Secret]:
@@ -99,8 +84,6 @@ class MappedApp:
     def notes(self) -> list[str]:
         """Return what of the application has no counterpart, and what the cluster must have."""
         app, name = self.app, self.app.name
-        wanted = {each.partition(":")[0]: each for each in OFFERS if each not in MAPPED}
-        front = [setting for setting in wanted if getattr(app, setting, None)]
         processes, block = app.processes.items(), self.block
         unlike = [each for each, process in processes if process.stop_signal != "TERM"]
         unsaid = [
@@ -110,7 +93,7 @@ class MappedApp:
             each for each in notes_of(self.release) if each.startswith(("files made", "first", "packages"))
         ]
         left = {
-            f"settings of the front ({', '.join(front)})": front,
+            **without_counterpart(app),
             f"stop_signal of processes ({', '.join(unlike)}): they get the server's": unlike,
             f"memory_max of processes ({', '.join(unsaid)})": unsaid,
             "expect: the health path must answer 200 to 399": app.expect,
@@ -169,29 +152,18 @@ def mapped_apps(assignment: Assignment, only: str = "") -> list[MappedApp]:
     for error in named_twice(host, assignment.served.apps):
         problems.add(error)
     problems.raise_any()
-    return [MappedApp(host, blocks[0], release, settings) for release, settings in ready]
+    return [MappedApp(host, release, blocks[0], settings) for release, settings in ready]
 
 
 def unmapped(host: InventoryHost, app: App) -> Iterator[ConfigError]:
     """Yield an error for each setting that a cluster can't have."""
-    at = ("apps", app.name)
-    for name in PROTECTING:
-        if getattr(app, name):
-            message = "keeps people out on a host, and has no counterpart on Kubernetes"
-            yield host.error((*at, name), message, "Do it in the application, or by the Ingress controller.")
-    if app.uses:
-        message = "uses services of hosts, which pods do not reach by sockets or certificates of hosts"
-        hint = "Give the service's address in `secrets`, such as DATABASE_URL."
-        yield host.error((*at, "uses"), message, hint)
-    for name, job in app.jobs.items():
-        try:
-            cron_time(job.schedule)
-        except ValueError as error:
-            hint = "Write the five fields of cron, such as '30 3 * * *'."
-            yield host.error((*at, "jobs", name, "schedule"), str(error), hint)
+    yield from open_to_all(host, app, "Kubernetes", "Do it in the application, or by the Ingress controller.")
+    yield from hosts_services(host, app, "pods")
+    for name in app.jobs:
+        yield from unsaid_schedule(host, app, name, cron_time)
         if len(f"{app.name}-{name}") > LONGEST_CRONJOB:
             message = f"{app.name}-{name} is longer than the {LONGEST_CRONJOB} characters of a CronJob's name"
-            yield host.error((*at, "jobs", name), message)
+            yield host.error(("apps", app.name, "jobs", name), message)
 
 
 def named_twice(host: InventoryHost, apps: Sequence[App]) -> Iterator[ConfigError]:

@@ -9,13 +9,12 @@ from typing import Any
 from provision.errors import ProvError
 from provision.platforms.kubernetes.cluster_calls import MANAGER, ClusterCalls, Object
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
+from provision.platforms.kubernetes.object_labels import OWNED
 from provision.platforms.kubernetes.rollouts import PERIOD, unfinished, wait
 from provision.platforms.platform_run import Note
 from provision.secrets import MASK
 from provision.steps.base import Change, Diff
 
-#: label with the target that an object belongs to
-OWNED = "app.kubernetes.io/instance"
 #: what the server notes of an object
 NOTED = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 #: an annotation of the server's, which counts rollouts

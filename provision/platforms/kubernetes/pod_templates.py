@@ -13,6 +13,8 @@ from typing import Any
 from provision.apps.app_releases import short_hash
 from provision.inventory.fields import encoded
 from provision.platforms.kubernetes.mapped_apps import CREDENTIALS, MappedApp, memory_of
+from provision.platforms.kubernetes.object_labels import APP, COMPONENT, MANAGED, OWNED, VERSION
+from provision.serving.sites import server_name
 
 Object = dict[str, Any]
 
@@ -34,13 +36,13 @@ WAIT = "import sys, time; time.sleep(float(sys.argv[1]))"
 
 def labels(mapped: MappedApp, component: str) -> Object:
     """Return the labels of an object. component: `web`, `process-NAME`, `job-NAME`, `release`."""
-    return {**selector(mapped, component), "app.kubernetes.io/managed-by": "prov"}
+    return {**selector(mapped, component), **MANAGED}
 
 
 def selector(mapped: MappedApp, component: str = "") -> Object:
     """Return the labels that find pods, which never change; those of all components by default."""
-    found = {"app.kubernetes.io/name": mapped.app.name, "app.kubernetes.io/instance": mapped.host.name}
-    return {**found, **({"app.kubernetes.io/component": component} if component else {})}
+    found = {APP: mapped.app.name, OWNED: mapped.host.name}
+    return {**found, **({COMPONENT: component} if component else {})}
 
 
 def words(command: Sequence[str]) -> list[str]:
@@ -103,7 +105,7 @@ def pod(mapped: MappedApp, component: str, containers: Sequence[Object], **more:
         **more,
     }
     spec["initContainers"] = [*folders(mapped), *spec.get("initContainers", ())]
-    version = {"app.kubernetes.io/version": mapped.release.id}
+    version = {VERSION: mapped.release.id}
     return {
         "metadata": {"labels": {**labels(mapped, component), **version}, "annotations": digests(mapped)},
         "spec": {key: value for key, value in spec.items() if value != []},
@@ -183,7 +185,7 @@ def web_pod(mapped: MappedApp) -> Object:
 def probe(mapped: MappedApp, period: int, failures: int) -> Object:
     """Return a probe of the health path, as the front would ask for it."""
     app = mapped.app
-    headers = [{"name": "Host", "value": app.domains[0].replace("*", "www", 1)}]
+    headers = [{"name": "Host", "value": server_name(app)}]
     if app.tls != "none":
         headers.append({"name": "X-Forwarded-Proto", "value": "https"})
     path = encoded(app.path.rstrip("/") + app.health)

@@ -15,12 +15,13 @@ from typing import Any
 from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory import InventoryHost
-from provision.platforms.kubernetes.cluster_answers import APP, COMPONENT, label
+from provision.platforms.kubernetes.cluster_answers import label
 from provision.platforms.kubernetes.cluster_block import cluster_block
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
 from provision.platforms.kubernetes.cluster_records import ClusterRecords
-from provision.platforms.kubernetes.object_steps import OWNED, AppliedObject, RemovedObject
+from provision.platforms.kubernetes.object_labels import APP, COMPONENT, OWNED, owned_by
+from provision.platforms.kubernetes.object_steps import AppliedObject, RemovedObject
 from provision.platforms.kubernetes.pod_templates import SECRETS, secrets_digest
 from provision.platforms.kubernetes.rollouts import of_job
 from provision.platforms.platform_model import EarlierRelease, Steps
@@ -85,7 +86,7 @@ def obstacle(about: Mapping[str, Any], live: Mapping[str, Mapping[str, str]]) ->
 
 def secrets_now(calls: ClusterCalls, target: str) -> dict[str, dict[str, str]]:
     """Return the secrets of a target, by Secret and key, as the cluster has them. Raises ProvError."""
-    labels = {"app.kubernetes.io/managed-by": "prov", OWNED: target}
+    labels = owned_by(target)
     return {each["metadata"]["name"]: each.get("data") or {} for each in calls.list("Secret", labels)}
 
 
@@ -101,7 +102,7 @@ def steps_back(
     note(f"{release.app} goes back to release {release.release}; secrets keep their values of now")
     target, app = host.name, release.app
     live: dict[tuple[str, str], Object] = {}
-    labels = {"app.kubernetes.io/managed-by": "prov", OWNED: target, APP: app}
+    labels = {**owned_by(target), APP: app}
     for kind in (*KINDS, "Secret", "Job"):
         live.update({(kind, each["metadata"]["name"]): each for each in calls.list(kind, labels)})
     secrets = {name: each.get("data") or {} for (kind, name), each in live.items() if kind == "Secret"}

@@ -41,7 +41,7 @@ TIME = (1980, 1, 1, 0, 0, 0)
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 #: packages that an error about size names
 LARGEST = 3
-#: names of folders with compiled modules and tests of packages, which no function needs
+#: folder of compiled modules, which the runtime makes itself
 COMPILED = "__pycache__"
 
 

@@ -17,6 +17,8 @@ from provision.inventory import InventoryHost
 from provision.platforms.lambda_.alias_steps import weights_of
 from provision.platforms.lambda_.function_block import function_block
 from provision.platforms.lambda_.function_calls import LIVE, PLATFORM_LINES, FunctionCalls, made_of
+from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
+from provision.platforms.mapped_release import only_app
 from provision.platforms.platform_model import LogsWanted
 
 #: streams of a log that are read for its last lines: each environment of a function has one
@@ -29,8 +31,8 @@ def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
     if command in ("start", "restart"):
         return f"Lambda starts functions itself; deploy it:  prov deploy {host.name}"
-    names = list(host.vars.get("apps") or ())
-    function = f"{host.name}-{names[0] if len(names) == 1 else 'APP'}"
+    app = only_app(host)
+    function = function_name(host.name, app)
     if command == "stop":
         words = [
             "put-function-concurrency",
@@ -41,7 +43,7 @@ def instead(host: InventoryHost, command: str) -> str:
         ]
         return f"aws does it:  {aws(host, 'lambda', *words)}"
     if command == "rollback":
-        line = f"prov deploy {host.name} --release {names[0] if len(names) == 1 else 'APP'}=REF"
+        line = f"prov deploy {host.name} --release {app}=REF"
         words = ["update-alias", "--function-name", function, "--name", LIVE, "--function-version", "N"]
         return f"Deploy the earlier commit:  {line}; or at once:  {aws(host, 'lambda', *words)}"
     return ""
@@ -61,7 +63,7 @@ def status_of(host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any
     "problems".
     """
     calls = FunctionCalls(function_block(host))
-    found = {app.name: app_status(calls, f"{host.name}-{app.name}", app) for app in apps}
+    found = {app.name: app_status(calls, function_name(host.name, app.name), app) for app in apps}
     return {"ok": not any(each["problems"] for each in found.values()), "apps": found}
 
 
@@ -92,7 +94,7 @@ def app_status(calls: FunctionCalls, name: str, app: Application) -> dict[str, A
     if url:
         parts.append(part("URL", url["FunctionUrl"]))
     for job in app.jobs:
-        rule = calls.found("events:DescribeRule", Name=f"{name}-{job}")
+        rule = calls.found("events:DescribeRule", Name=rule_name(name, job))
         said = (
             f"{rule.get('ScheduleExpression', '')} {rule.get('State', '').lower()}" if rule else "has no rule"
         )
@@ -122,13 +124,13 @@ def logs_of(host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted
             hint=f"It has {', '.join(sorted(known - {''}))}.",
         )
     if wanted.follow:
-        group = f"/aws/lambda/{host.name}-{apps[0].name}"
+        group = log_group(function_name(host.name, apps[0].name))
         raise UsageError(
             "--follow is for hosts", hint=f"aws does it:  {aws(host, 'logs', 'tail', '--follow', group)}"
         )
     calls = FunctionCalls(function_block(host))
     for app in apps:
-        group = f"/aws/lambda/{host.name}-{app.name}"
+        group = log_group(function_name(host.name, app.name))
         for event in last_events(calls, group, wanted):
             text = str(event["message"]).rstrip("\n")
             if text.startswith(PLATFORM_LINES) or wanted.process not in ("", process_of(text)):
@@ -152,8 +154,7 @@ def last_events(calls: FunctionCalls, group: str, wanted: LogsWanted) -> Iterato
     """Yield events of a log group: those of the last seconds, or the last ones of its newest streams."""
     if wanted.seconds:
         since = int((time.time() - wanted.seconds) * 1000)
-        found = calls.found("logs:DescribeLogGroups", logGroupNamePrefix=group)
-        if found and any(each["logGroupName"] == group for each in found["logGroups"]):
+        if calls.log_group(group) is not None:
             yield from calls.every(
                 "logs:FilterLogEvents",
                 "events",

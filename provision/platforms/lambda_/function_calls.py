@@ -82,6 +82,17 @@ class FunctionCalls(AwsCalls):
         """Return a function: "Configuration" and "Tags". Raises CloudError."""
         return self.found("lambda:GetFunction", FunctionName=name)
 
+    def log_group(self, name: str) -> dict[str, Any] | None:
+        """Return a log group, or None. Raises CloudError."""
+        found = self.every(
+            "logs:DescribeLogGroups",
+            "logGroups",
+            sends="nextToken",
+            gets="nextToken",
+            logGroupNamePrefix=name,
+        )
+        return next((each for each in found if each["logGroupName"] == name), None)
+
     def versions(self, name: str) -> list[dict[str, Any]]:
         """Return the published versions of a function, newest first. Raises CloudError."""
         every = self.every(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from provision.apps.app_releases import short_hash
@@ -53,7 +54,7 @@ class SecretParameter:
         """Write the value: SSM keeps the ones before, which earlier versions of the function read."""
         more: dict[str, Any] = {"Overwrite": True}
         if self._live is None:
-            more = {"Tags": [{"Key": key, "Value": value} for key, value in self._mapped.tags.items()]}
+            more = {"Tags": self._mapped.tag_list}
         answer = self._calls.call(
             "ssm:PutParameter", Name=self.path, Value=self._value.reveal(), Type="SecureString", **more
         )
@@ -70,15 +71,7 @@ class LogGroup:
 
     def check(self) -> Diff:
         """Look it up."""
-        group = self._mapped.log_group
-        found = self._calls.every(
-            "logs:DescribeLogGroups",
-            "logGroups",
-            sends="nextToken",
-            gets="nextToken",
-            logGroupNamePrefix=group,
-        )
-        live = next((each for each in found if each["logGroupName"] == group), None)
+        live = self._calls.log_group(self._mapped.log_group)
         self._exists = live is not None
         wanted = f"{self._mapped.block.log_days} days"
         if live is None:
@@ -143,6 +136,11 @@ class NewestState:
             "Layers": [],
         }
 
+    @cached_property
+    def _key(self) -> str:
+        """Return the key of the wanted bundle, which every version is compared with."""
+        return bundle_key(self._mapped)
+
     def wanted_config(self) -> str:
         """Return a digest of the wanted configuration."""
         given = [self.configuration(), self._mapped.block.architecture]
@@ -151,7 +149,7 @@ class NewestState:
     def is_made_so(self, configuration: dict[str, Any]) -> bool:
         """Return whether a version is what is wanted."""
         found = made_of(configuration)
-        wanted = self._mapped.release.id, bundle_key(self._mapped), self.wanted_config()
+        wanted = self._mapped.release.id, self._key, self.wanted_config()
         return found is not None and (found.release, found.key, found.config) == wanted
 
     def check(self) -> Diff:
@@ -159,7 +157,7 @@ class NewestState:
         live = self._live["Configuration"] if self._live else None
         changes = list(self._changes(live))
         found = made_of(live)
-        if found is None or found.key != bundle_key(self._mapped):
+        if found is None or found.key != self._key:
             self._bundle = made(self._mapped, self._note)
             self._refuse_no_bucket()
             if live is None or live["CodeSha256"] != self._bundle.sha256:
@@ -197,9 +195,7 @@ class NewestState:
         mapped, calls, name = self._mapped, self._calls, self._mapped.name
         bundle = self._bundle or made(mapped, note)
         config, code = self.configuration(), self._code(bundle)
-        said = VersionContents(
-            mapped.release.id, bundle_key(mapped), code_digest(bundle.sha256), self.wanted_config()
-        )
+        said = VersionContents(mapped.release.id, self._key, code_digest(bundle.sha256), self.wanted_config())
         given = {"FunctionName": name, "Description": str(said), **config}
         if self._live is None:
             created = {

@@ -40,7 +40,6 @@ def compared_with(
     """Return the steps from what AWS has to what applications are to be. Raises ProvError."""
     first = apps[0]
     refuse_unusable_role(calls, first, note)
-    account = first.block.role.split(":")[4]
     owned = dict(functions_of(calls, first.host.name))
     parameters = {
         each["Name"]: each
@@ -70,13 +69,13 @@ def compared_with(
             for name, value in mapped.secrets.items()
         ]
         newest = NewestState(calls, mapped, secrets, live, note)
-        jobs = [JobRule(calls, mapped, job, account) for job in mapped.schedules]
+        jobs = [JobRule(calls, mapped, job) for job in mapped.schedules]
         exists = live is not None
         steps += [LogGroup(calls, mapped), *secrets, newest, LiveAlias(calls, mapped, newest, live)]
         if mapped.block.reserved is not None or (live or {}).get("Concurrency"):
             steps.append(Concurrency(calls, mapped, live))
         steps += [FunctionUrl(calls, mapped, exists=exists), *jobs]
-        steps.append(FunctionPermissions(calls, mapped, account, exists=exists))
+        steps.append(FunctionPermissions(calls, mapped, exists=exists))
         declared |= {mapped.name, *(each.path for each in secrets), *(each.rule for each in jobs)}
     for what, requests in undeclared(owned, rules, parameters, declared):
         if prune:

@@ -11,15 +11,23 @@ from typing import Any
 from provision.apps.app_model import SYSTEM, App
 from provision.apps.app_releases import Release, named_in
 from provision.apps.interpreters import unfit
-from provision.declared.fronts import OFFERS
 from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.fields import encoded
 from provision.oci import image_packages
 from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock, function_block
+from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
 from provision.platforms.lambda_.rule_times import rule_time
+from provision.platforms.mapped_release import (
+    MappedRelease,
+    hosts_services,
+    open_to_all,
+    unsaid_schedule,
+    without_counterpart,
+)
 from provision.roles.project import Assignment
 from provision.secrets import Secret
+from provision.serving.sites import server_name
 from provision.values import dataclass
 
 #: where Lambda unpacks a bundle
@@ -27,10 +35,6 @@ TASK = "/var/task"
 #: Lambda's Pythons, newest last, and the minor version of the C library that each has
 GLIBC = {"3.10": 26, "3.11": 26, "3.12": 34, "3.13": 34, "3.14": 34}
 USUAL_PYTHON = "3.13"
-#: settings that keep people out: an application without them would be open to all
-PROTECTING = ("auth", "allow", "deny", "maintenance")
-#: settings of fronts that have a counterpart, or a note or refusal of their own
-MAPPED = ("static", "media", "auth: basic", "auth: django", "auth: certificate", *PROTECTING)
 #: Lambda API reference, CreateFunction: of a name, in characters; of the environment, in bytes
 LONGEST_NAME, MOST_ENVIRONMENT = 64, 4096
 #: of a standard parameter, in bytes: SSM, PutParameter
@@ -46,28 +50,31 @@ ADAPTERS = {"asgi": "mangum>=0.19,<1", "wsgi": "apig-wsgi>=2.19,<3"}
 
 
 @dataclass(frozen=True)
-class MappedFunction:
+class MappedFunction(MappedRelease):
     """An application on its target. block: where in AWS it is.  python: version, such as "3.13"."""
 
-    host: InventoryHost
     block: FunctionBlock
-    release: Release
     python: str
-
-    @property
-    def app(self) -> App:
-        """Return its settings."""
-        return self.release.app
 
     @property
     def name(self) -> str:
         """Return the name of its function."""
-        return f"{self.host.name}-{self.app.name}"
+        return function_name(self.host.name, self.app.name)
 
     @property
     def tags(self) -> dict[str, str]:
         """Return the tags that say whose it is."""
         return {"prov:target": self.host.name, "prov:app": self.app.name}
+
+    @property
+    def tag_list(self) -> list[dict[str, str]]:
+        """Return them as SSM and EventBridge take tags."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of something in its region: of the partition and the account that its role is in."""
+        _, partition, _, _, account, *_ = self.block.role.split(":")
+        return f"arn:{partition}:{service}:{self.block.region}:{account}:{resource}"
 
     @property
     def parameter_path(self) -> str:
@@ -77,7 +84,7 @@ class MappedFunction:
     @property
     def log_group(self) -> str:
         """Return the name of its log group, which Lambda writes to."""
-        return f"/aws/lambda/{self.name}"
+        return log_group(self.name)
 
     @cached_property
     def variables(self) -> dict[str, str | Secret]:
@@ -94,16 +101,6 @@ class MappedFunction:
             found[name] = value
         # its own PYTHONPATH is in the bundle
         return {name: value for name, value in found.items() if name != "PYTHONPATH"}
-
-    @property
-    def plain(self) -> dict[str, str]:
-        """Return those that are not secret."""
-        return {name: value for name, value in self.variables.items() if not isinstance(value, Secret)}
-
-    @property
-    def secrets(self) -> dict[str, Secret]:
-        """Return those that are: parameters of SSM."""
-        return {name: value for name, value in self.variables.items() if isinstance(value, Secret)}
 
     @property
     def before_service(self) -> dict[str, tuple[tuple[str, ...], int]]:
@@ -136,10 +133,7 @@ class MappedFunction:
     @property
     def health_event(self) -> dict[str, Any]:
         """Return the event of a request for the health path, as the function URL makes it."""
-        path, domain = (
-            encoded(self.app.path.rstrip("/") + self.app.health),
-            self.app.domains[0].replace("*", "www", 1),
-        )
+        path, domain = encoded(self.app.path.rstrip("/") + self.app.health), server_name(self.app)
         path, _, query = path.partition("?")
         http = {
             "method": "GET",
@@ -173,10 +167,8 @@ class MappedFunction:
     def notes(self) -> list[str]:
         """Return what of the application has no counterpart, and what it must do itself."""
         app, name = self.app, self.app.name
-        wanted = {each.partition(":")[0]: each for each in OFFERS if each not in MAPPED}
-        front = [setting for setting in wanted if getattr(app, setting, None)]
         left = {
-            f"settings of the front ({', '.join(front)})": front,
+            **without_counterpart(app),
             f"files made from templates ({', '.join(app.files)})": app.files,
             f"packages of the distribution ({', '.join(app.packages.run)})": app.packages.run,
         }
@@ -207,7 +199,7 @@ def mapped_functions(assignment: Assignment) -> list[MappedFunction]:
         with problems.gathered():
             python = python_of(host, app.release)
             if blocks:
-                mapped = MappedFunction(host, blocks[0], app.release, python)
+                mapped = MappedFunction(host, app.release, blocks[0], python)
                 for error in too_large(mapped):
                     problems.add(error)
                 found.append(mapped)
@@ -252,17 +244,9 @@ def adapter_of(release: Release) -> list[str]:
 def unmapped(host: InventoryHost, app: App) -> Iterator[ConfigError]:
     """Yield an error for each setting that a function can't have."""
     at = ("apps", app.name)
-    for name in PROTECTING:
-        if getattr(app, name):
-            message = "keeps people out on a host, and has no counterpart on Lambda"
-            yield host.error(
-                (*at, name), message, "Do it in the application, or set `url: iam` in the block `lambda`."
-            )
-    if app.uses:
-        message = "uses services of hosts, which functions do not reach by sockets or certificates of hosts"
-        yield host.error(
-            (*at, "uses"), message, "Give the service's address in `secrets`, such as DATABASE_URL."
-        )
+    inside = "Do it in the application, or set `url: iam` in the block `lambda`."
+    yield from open_to_all(host, app, "Lambda", inside)
+    yield from hosts_services(host, app, "functions")
     if app.processes:
         message = "runs processes that do not end, and a function runs for one request or job at a time"
         hint = (
@@ -290,18 +274,13 @@ def unscheduled(host: InventoryHost, app: App) -> Iterator[ConfigError]:
     """Yield an error for each command that can't run as it should."""
     at = ("apps", app.name)
     for name, job in app.jobs.items():
-        try:
-            rule_time(job.schedule)
-        except ValueError as error:
-            hint = "Write the five fields of cron, such as '30 3 * * *'."
-            yield host.error((*at, "jobs", name, "schedule"), str(error), hint)
+        yield from unsaid_schedule(host, app, name, rule_time)
         if job.timeout > LONGEST and "timeout" in job.model_fields_set:
             message = f"may take {job.timeout} s, and Lambda stops a function after {LONGEST} s"
             yield host.error((*at, "jobs", name, "timeout"), message, "Do it in parts, or run it on a host.")
-        if len(f"{host.name}-{app.name}-{name}") > LONGEST_NAME:
-            message = (
-                f"{host.name}-{app.name}-{name} is longer than the {LONGEST_NAME} characters of a rule's name"
-            )
+        rule = rule_name(function_name(host.name, app.name), name)
+        if len(rule) > LONGEST_NAME:
+            message = f"{rule} is longer than the {LONGEST_NAME} characters of a rule's name"
             yield host.error((*at, "jobs", name), message, "Give the target or the job a shorter name.")
 
     for n, chore in enumerate(app.chores):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from provision.platforms.lambda_.function_calls import LIVE, FunctionCalls
+from provision.platforms.lambda_.function_names import rule_name
 from provision.platforms.lambda_.mapped_functions import MappedFunction
 from provision.platforms.platform_run import Note
 from provision.steps.base import Change, Diff
@@ -59,10 +60,9 @@ def words_of(live: dict[str, Any] | None) -> str:
 class FunctionPermissions:
     """The statements of a function's policy that let its URL and its jobs' rules ask it. arns: of the rules."""
 
-    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, account: str, *, exists: bool) -> None:
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, *, exists: bool) -> None:
         self.name = f"permissions of {mapped.name}"
         self._calls, self._mapped, self._exists = calls, mapped, exists
-        self._region, self._account = mapped.block.region, account
         self._live: dict[str, Any] = {}
 
     def wanted(self) -> dict[str, dict[str, Any]]:
@@ -80,13 +80,12 @@ class FunctionPermissions:
                 "Principal": "*",
                 "InvokedViaFunctionUrl": True,
             }
-        partition = self._mapped.block.role.split(":")[1]
         for job in self._mapped.schedules:
-            rule = rule_name(self._mapped, job)
+            rule = rule_name(self._mapped.name, job)
             found[f"{OURS}job-{job}"] = {
                 "Action": "lambda:InvokeFunction",
                 "Principal": "events.amazonaws.com",
-                "SourceArn": f"arn:{partition}:events:{self._region}:{self._account}:rule/{rule}",
+                "SourceArn": self._mapped.arn("events", f"rule/{rule}"),
             }
         return found
 
@@ -144,13 +143,14 @@ def shown(who: str, action: str, limits: dict[str, Any]) -> str:
 class JobRule:
     """A rule of EventBridge that starts a job at its times."""
 
-    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, job: str, account: str) -> None:
-        self.rule = rule_name(mapped, job)
+    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, job: str) -> None:
+        self.rule = rule_name(mapped.name, job)
         self.name = f"rule {self.rule}"
         self._calls, self._mapped, self._job = calls, mapped, job
-        partition = mapped.block.role.split(":")[1]
-        self._target = f"arn:{partition}:lambda:{mapped.block.region}:{account}:function:{mapped.name}:{LIVE}"
+        self._target = mapped.arn("lambda", f"function:{mapped.name}:{LIVE}")
         self._input = json.dumps({"prov": f"job {job}"})
+        self._live: dict[str, Any] | None = None
+        self._targets: Sequence[dict[str, Any]] = ()
 
     def check(self) -> Diff:
         """Compare its times, and what it starts."""
@@ -159,14 +159,14 @@ class JobRule:
             "state": "ENABLED",
             "starts": f"{self._target} {self._input}",
         }
-        live = self._calls.found("events:DescribeRule", Name=self.rule)
+        live = self._live = self._calls.found("events:DescribeRule", Name=self.rule)
         now: dict[str, str] = {}
         if live is not None:
-            targets = self._calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
+            self._targets = self._calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
             now = {
                 "times": str(live.get("ScheduleExpression", "")),
                 "state": str(live.get("State", "")),
-                "starts": ", ".join(f"{each['Arn']} {each.get('Input', '')}" for each in targets),
+                "starts": ", ".join(f"{each['Arn']} {each.get('Input', '')}" for each in self._targets),
             }
         changes = [
             Change(key, now.get(key, ""), value) for key, value in wanted.items() if now.get(key) != value
@@ -177,11 +177,9 @@ class JobRule:
         """Set both. A failed run is not repeated: the next time comes."""
         calls = self._calls
         times = self._mapped.schedules[self._job]
-        live = calls.found("events:DescribeRule", Name=self.rule)
-        more = {} if live else {"Tags": [{"Key": k, "Value": v} for k, v in self._mapped.tags.items()]}
+        more = {} if self._live else {"Tags": self._mapped.tag_list}
         calls.call("events:PutRule", Name=self.rule, ScheduleExpression=times, State="ENABLED", **more)
-        targets = calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
-        others = [each["Id"] for each in targets if each["Id"] != "prov"]
+        others = [each["Id"] for each in self._targets if each["Id"] != "prov"]
         if others:
             calls.call("events:RemoveTargets", Rule=self.rule, Ids=others)
         target = {
@@ -191,11 +189,6 @@ class JobRule:
             "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
         }
         calls.call("events:PutTargets", Rule=self.rule, Targets=[target])
-
-
-def rule_name(mapped: MappedFunction, job: str) -> str:
-    """Return the name of the rule of a job."""
-    return f"{mapped.name}-{job}"
 
 
 class Concurrency:
