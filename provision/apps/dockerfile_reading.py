@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterator
 
 from provision.apps.project_reading import ProjectFiles
-from provision.apps.served_command import ServedCommand, served_by
+from provision.apps.served_command import ServedCommand, served_by, words_in
 
 NAMES = ("Dockerfile", "Containerfile")
 #: an instruction with its text, which may go on over lines
@@ -45,25 +45,31 @@ def started_by(files: ProjectFiles, command: str, said_in: str) -> tuple[str, Se
 
     said_in: the file that has the command.
     """
-    served = served_by(command, lambda path: files.text(place_of(files, path)))
-    if served and served.place:
+    served = served_in_source(files, command)
+    if served:
         return said_in, served
     for path in scripts_in(files, command):
-        lines = [line for line in CONTINUED.sub(" ", files.text(path)).splitlines() if runs_something(line)]
-        for line in reversed(lines):
-            served = served_by(line, lambda name: files.text(place_of(files, name)))
-            if served and served.place:
+        lines = CONTINUED.sub(" ", files.text(path)).splitlines()
+        for line in filter(runs_something, reversed(lines)):
+            served = served_in_source(files, line)
+            if served:
                 return path, served
     return None
 
 
+def served_in_source(files: ProjectFiles, command: str) -> ServedCommand | None:
+    """Return what a command line serves, if it names that."""
+    served = served_by(command, lambda path: files.text(place_of(files, path)))
+    return served if served and served.place else None
+
+
 def started(text: str) -> str:
     """Return the command line that a Dockerfile starts; "" without one."""
-    last = {kind.upper(): words_of(rest) for kind, rest in INSTRUCTION.findall(text) if kind.upper() != "ENV"}
+    last = {kind.upper(): line_of(rest) for kind, rest in INSTRUCTION.findall(text) if kind.upper() != "ENV"}
     return " ".join(filter(None, (last.get("ENTRYPOINT", ""), last.get("CMD", ""))))
 
 
-def words_of(text: str) -> str:
+def line_of(text: str) -> str:
     """Return a command line, which was written as a list in JSON or as a line."""
     line = CONTINUED.sub(" ", text).strip()
     try:
@@ -81,7 +87,7 @@ def runs_something(line: str) -> bool:
 
 def scripts_in(files: ProjectFiles, command: str) -> Iterator[str]:
     """Yield the shell scripts of the source that a command line names."""
-    for word in command.replace('"', " ").replace("'", " ").split():
+    for word in words_in(command):
         path = place_of(files, word)
         first = files.text(path).partition("\n")[0] if path else ""
         if path and (path.endswith(".sh") or re.match(r"#!.*\b(ba|da|k|z)?sh\b", first)):

@@ -17,6 +17,15 @@ from provision.sources.folder_manifests import contents
 
 #: bytes
 MOST = 1 << 20
+#: operations of Django and Alembic that older code can't bear: what is said, and the argument that names it
+TABLES = {
+    "DeleteModel": ("removes the table of", "name"),
+    "RenameModel": ("renames the table of", "old_name"),
+    "AlterModelTable": ("renames the table of", "name"),
+    "drop_table": ("removes the table", "table_name"),
+    "rename_table": ("renames the table", "old_table_name"),
+}
+FIELDS = {"RemoveField": ("removes", "name"), "RenameField": ("renames", "old_name")}
 NOT_NULL = "so code that does not set it can't add rows"
 
 
@@ -75,16 +84,12 @@ def calls_in(node: ast.AST, without: str = "") -> Iterator[ast.Call]:
 def django(call: ast.Call, made: Container[str]) -> Iterator[str]:
     """Yield what an operation of Django does that older code can't bear. made: models that the migration makes."""
     kind = called(call)
-    if kind == "DeleteModel":
-        yield f"removes the table of {text_of(call, 'name', 0)}"
-    elif kind == "RenameModel":
-        yield f"renames the table of {text_of(call, 'old_name', 0)}"
-    elif kind == "AlterModelTable":
-        yield f"renames the table of {text_of(call, 'name', 0)}"
-    elif kind == "RemoveField":
-        yield f"removes {text_of(call, 'model_name', 0)}.{text_of(call, 'name', 1)}"
-    elif kind == "RenameField":
-        yield f"renames {text_of(call, 'model_name', 0)}.{text_of(call, 'old_name', 1)}"
+    if kind in TABLES:
+        said, names_it = TABLES[kind]
+        yield f"{said} {text_of(call, names_it, 0)}"
+    elif kind in FIELDS:
+        said, names_it = FIELDS[kind]
+        yield f"{said} {text_of(call, 'model_name', 0)}.{text_of(call, names_it, 1)}"
     elif kind == "AddField" and text_of(call, "model_name", 0).lower() not in made:
         field = argument(call, "field", 2)
         # the default of a field is Django's, and the database does not keep it
@@ -98,7 +103,7 @@ def may_be_missing(field: ast.Call) -> bool:
     if called(field) in ("ManyToManyField", "GeneratedField"):
         # no column, or one that the database fills
         return True
-    given = {each.arg: each.value for each in field.keywords}
+    given = options_of(field)
     return None in given or "db_default" in given or is_constant(given.get("null"), True)
 
 
@@ -114,26 +119,33 @@ def alembic(call: ast.Call, made: Container[str]) -> Iterator[str]:
         return
     table = "" if batch else f"{text_of(call, 'table_name', 0)}."
     first = 0 if batch else 1
-    if kind == "drop_table":
-        yield f"removes the table {text_of(call, 'table_name', 0)}"
-    elif kind == "rename_table":
-        yield f"renames the table {text_of(call, 'old_table_name', 0)}"
+    if kind in TABLES:
+        said, names_it = TABLES[kind]
+        yield f"{said} {text_of(call, names_it, 0)}"
     elif kind == "drop_column":
         yield f"removes {table}{text_of(call, 'column_name', first)}"
     elif kind == "alter_column":
         name = f"{table}{text_of(call, 'column_name', first)}"
-        given = {each.arg: each.value for each in call.keywords}
-        if "new_column_name" in given:
+        if "new_column_name" in options_of(call):
             yield f"renames {name}"
-        if is_constant(given.get("nullable"), False) and "server_default" not in given:
+        if forbids_null(call):
             yield f"forbids null in {name}, {NOT_NULL}"
     elif kind == "add_column" and table[:-1] not in made:
         column = argument(call, "column", first)
-        if isinstance(column, ast.Call):
-            given = {each.arg: each.value for each in column.keywords}
-            if is_constant(given.get("nullable"), False) and "server_default" not in given:
-                name = f"{table}{text_of(column, 'name', 0)}"
-                yield f"adds {name}, which can't be null and has no server_default, {NOT_NULL}"
+        if isinstance(column, ast.Call) and forbids_null(column):
+            name = f"{table}{text_of(column, 'name', 0)}"
+            yield f"adds {name}, which can't be null and has no server_default, {NOT_NULL}"
+
+
+def forbids_null(column: ast.Call) -> bool:
+    """Return whether rows can't be added without a column of Alembic's."""
+    given = options_of(column)
+    return is_constant(given.get("nullable"), False) and "server_default" not in given
+
+
+def options_of(call: ast.Call) -> dict[str | None, ast.expr]:
+    """Return the arguments of a call that have names; None for `**options`."""
+    return {each.arg: each.value for each in call.keywords}
 
 
 def argument(call: ast.Call, name: str, position: int) -> ast.expr | None:

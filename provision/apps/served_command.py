@@ -52,7 +52,7 @@ def served_by(command: str, text_of: Callable[[str], str], folder: str = "") -> 
     }
     words = [
         part
-        for word in command.replace('"', " ").replace("'", " ").split()
+        for word in words_in(command)
         for part in (word.split("=", 1) if word.startswith("-") else [word])
     ]
     start = next((i for i, word in enumerate(words) if word.rpartition("/")[2] in servers), None)
@@ -74,6 +74,11 @@ def served_by(command: str, text_of: Callable[[str], str], folder: str = "") -> 
     imported_from = relative(option(rest, IMPORTED_FROM))
     options = settings(rest, worker if other or worker == "asgi" else "")
     return ServedCommand(server.name, place, interface, relative(folder), imported_from, options)
+
+
+def words_in(command: str) -> list[str]:
+    """Return the words of a command line, whatever quotes they are in: also those of a line for `sh -c`."""
+    return command.replace('"', " ").replace("'", " ").split()
 
 
 def served_place(words: Sequence[str], server: serving_roles.Server) -> tuple[str, str]:

@@ -48,7 +48,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool, as_li
         out.show((), json.dumps(whole, indent=4, sort_keys=True, ensure_ascii=False).splitlines())
         return
     problems = Problems()
-    wrong = [host.name for host in chosen if not holds(host, problems)]
+    wrong = {host.name for host in chosen if not holds(host, problems)}
     events = (broken_event(host) if host.name in wrong else as_event(host) for host in chosen)
     out.table(events, COLUMNS, (broken_row(host) if host.name in wrong else row(host) for host in chosen))
     problems.raise_any()
