@@ -55,8 +55,7 @@ class Host:
     """A host of the inventory: steps, facts and apps; and `c.run()` and the rest of a fabric.Connection.
 
     assignment: what it gets.  options: of the run.  masks: the secrets in its variables.
-    pending: a connection to it that is being opened.
-    began: when the connection was begun, by time.monotonic(), if reports show it.
+    pending: a connection to it that is being opened, begun at `began` by time.monotonic() if reports show it.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -87,6 +86,8 @@ class Host:
         self.starting: dict[str, tuple[Any, list[Outcome]]] = {}
         self.built: dict[str, Outcome] = {}
         self.begun: list[str] = []
+        #: called when all steps are done, to tell of them: reading an outcome earlier acknowledges failures
+        self.at_end: list[Callable[[], None]] = []
         self.forced, self.dry_build, self.ask = options.force, options.dry_build, options.ask
 
     @staticmethod
@@ -203,8 +204,7 @@ class Host:
         return render(path, {"c": self, **values})
 
     def _rendered(self, name: str, role: str, values: dict[str, Any]) -> str | Secret:
-        # imported here, while the host is still starting the agent
-        from provision.roles.templates import render
+        from provision.roles.templates import render  # here, while the host is still starting the agent
 
         path = role_file(role, "templates", name) if role else self.role_file("templates", name)
         return render(path, {"c": self, **values})

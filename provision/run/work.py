@@ -23,7 +23,10 @@ def run_roles(host: Host) -> None:
     """Run every role in order, then what roles have deferred: the work of a deploy or plan."""
     session = host.started()
     homes = homes_of(host)
-    allowed = changes_allowed(host, homes, *needs(host)) if homes else None
+    if homes:
+        allowed = changes_allowed(host, homes, *needs(host))
+        if host.planning:
+            host.at_end.append(lambda: tell_refusals(host, allowed))
     refuse_unmet(host)
     backing = [role.name for role, _ in host.assignment.roles if role.backing]
     try:
@@ -36,8 +39,8 @@ def run_roles(host: Host) -> None:
                 host.provides_now()
         host.run_later()
         session.wait_for_all()
-        if host.planning and allowed:
-            tell_refusals(host, allowed)
+        while host.at_end:
+            host.at_end.pop(0)()
     except StepFailed:
         # the agent has started and takes steps
         host.run_on_failure()

@@ -15,7 +15,6 @@ from provision.apps.application import Application
 from provision.apps.code_migrations import schema_of
 from provision.apps.interpreters import unusable
 from provision.controller.events import Attention
-from provision.controller.outcome import StepFailed
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
@@ -109,16 +108,11 @@ def schema_gate(c: Host, release: Release) -> None:
     known = releases_served.schema_known(c, release.home, schema_of(release), risks_of(release))
 
     def tell() -> None:
-        try:
-            risks = known.stdout.splitlines()
-        except StepFailed:
-            # of any step: the plan goes on to name what would be skipped, and ends with the failure itself
-            return
-        for line in risks:
+        for line in known.stdout.splitlines():
             text = f"{line}. Until the switch, and after a rollback, code from before it serves {release.app.name}"
             c.emit(Attention(c.name, text))
 
-    c.later(tell)
+    c.at_end.append(tell)
 
 
 def without_release(c: Host, release: Release) -> None:

@@ -277,7 +277,9 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
 ) -> None:
     ran: list[str] = []
     # it asks the host, and changes nothing
-    monkeypatch.setattr("provision.run.work.changes_allowed", lambda host, homes, *needs: None)
+    monkeypatch.setattr(
+        "provision.run.work.changes_allowed", lambda host, homes, *needs: SimpleNamespace(stdout="")
+    )
     roles = [
         (SimpleNamespace(name=name, backing=None, run=lambda host, p, n=name: ran.append(n)), params)
         for name, params in (("base", Params()), ("app", AppRole()))
@@ -292,6 +294,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
         facts=facts,
         started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None),
         run_later=lambda: None,
+        at_end=[],
         begun=[],
         planning=True,
         dry_build=False,
