@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from provision.apps.poetry_projects import python_of, requirements_of
 from provision.apps.requirement_files import FileTree, RequiredPackages, flattened, project_line
 from provision.apps.tool_locks import EXPORTERS, lines_of
 from provision.errors import ConfigError
@@ -60,7 +61,9 @@ def packages_of(
         if extras or groups:
             raise ConfigError("has no extras or groups", hint="pyproject.toml and uv.lock have.")
         if name in EXPORTERS:
-            return RequiredPackages(lines_of(name, tree.read(path).decode()), locked=True)
+            beside = posixpath.join(posixpath.dirname(path), "pyproject.toml")
+            project = tree.read(beside).decode() if tree.has(beside) else ""
+            return RequiredPackages(lines_of(name, tree.read(path).decode(), project), locked=True)
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
             return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())), locked=True)
         return flattened(path, tree, (root, ""))
@@ -111,13 +114,14 @@ def project_of(tree: FileTree, root: str, *, where: str) -> str:
 def requires_python(tree: FileTree, root: str) -> str:
     """Return the Python versions that the project supports; "" if it does not say.
 
-    Source: packaging specifications, "requires-python".
+    Sources: packaging specifications, "requires-python"; Poetry's dependency on Python.
     """
     for folder in upwards(root):
         path = posixpath.join(folder, "pyproject.toml")
         if tree.has(path):
             try:
-                said = tomllib.loads(tree.read(path).decode()).get("project", {}).get("requires-python", "")
+                project = tomllib.loads(tree.read(path).decode())
+                said = project.get("project", {}).get("requires-python") or python_of(project)
             except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError):
                 # the reader of its packages reports what is wrong with it
                 return ""
@@ -133,10 +137,7 @@ def options(name: str, values: Sequence[str]) -> list[str]:
 def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
     """Return a project's dependencies (packaging specifications, "pyproject.toml", "Dependency Groups")."""
     if "project" not in data and "poetry" in data.get("tool", {}):
-        raise ConfigError(
-            "has no [project], and only Poetry reads Poetry's own table",
-            hint=f"Export requirements: {EXPORTERS['poetry.lock']}",
-        )
+        return from_poetry(data, extras, groups)
     if "project" not in data:
         raise ConfigError("has no [project] table with dependencies")
     project = data["project"]
@@ -151,6 +152,17 @@ def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Seq
     for group in groups:
         lines += grouped(data.get("dependency-groups", {}), group, ())
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+
+
+def from_poetry(data: dict[str, Any], extras: Sequence[str], groups: Sequence[str]) -> str:
+    """Return the dependencies in Poetry's own table of a pyproject.toml."""
+    hint = f"Export requirements: {EXPORTERS['poetry.lock']}"
+    if extras or groups:
+        raise ConfigError("extras and groups of Poetry's own table are not read", hint=hint)
+    try:
+        return "".join(f"{line}\n" for line in requirements_of(data))
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=hint) from None
 
 
 def grouped(groups: dict[str, Any], name: str, way: tuple[str, ...]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Reads the lock files of Poetry, PDM and Pipenv, as lines of a requirements file with hashes.
 
-Sources: Poetry's packages/locker.py (lock-version 2.1: `groups` and `markers` of each package), PDM's "Lock file
+Sources: Poetry's packages/locker.py (lock-version 2.1: `groups` and `markers` of each package; older ones:
+poetry_projects.py), PDM's "Lock file
 specifications" (`groups` and `marker`), Pipenv's Pipfile.lock of Pipfile specification 6. What they say of extras is
 left out: what an extra asks for is locked as a package of its own.
 """
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provision.apps.poetry_projects import needed_packages
 from provision.errors import ConfigError
 
 #: the command that makes requirements of each lock file, for what is not read here
@@ -21,17 +23,23 @@ EXPORTERS = {
     "Pipfile.lock": "pipenv requirements > requirements.txt",
 }
 
+#: formats of Poetry before 2
+POETRY_1 = ("1.1", "2.0")
 
-def lines_of(name: str, text: str) -> str:
+
+def lines_of(name: str, text: str, project: str = "") -> str:
     """Return the requirements of a lock file, without those for development.
 
-    name: of the file, one of EXPORTERS.  Raises ConfigError for what has no hash or is of an older format, KeyError,
-    TypeError, AttributeError and ValueError for what is not such a file.
+    name: of the file, one of EXPORTERS.  project: the pyproject.toml beside it, if there is one.  Raises
+    ConfigError for what has no hash or is of another format, KeyError, TypeError, AttributeError and ValueError for
+    what is not such a file.
     """
-    readers = {"poetry.lock": of_poetry, "pdm.lock": of_pdm, "Pipfile.lock": of_pipenv}
-    lines = readers[name](
-        json.loads(text) if name == "Pipfile.lock" else tomllib.loads(text), EXPORTERS[name]
-    )
+    data, export = json.loads(text) if name == "Pipfile.lock" else tomllib.loads(text), EXPORTERS[name]
+    if name == "poetry.lock" and data["metadata"].get("lock-version") in POETRY_1:
+        lines = of_poetry_1(data, tomllib.loads(project), export)
+    else:
+        readers = {"poetry.lock": of_poetry, "pdm.lock": of_pdm, "Pipfile.lock": of_pipenv}
+        lines = readers[name](data, export)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -40,7 +48,7 @@ def of_poetry(data: Mapping[str, Any], export: str) -> Iterator[str]:
     version = str(data["metadata"]["lock-version"])
     if version != "2.1":
         raise ConfigError(
-            f"is of Poetry's format {version}, and only 2.1 says what a deploy needs",
+            f"is of Poetry's format {version}; those that are read are {', '.join((*POETRY_1, '2.1'))}",
             hint=f"Let Poetry 2 write it again (poetry lock), or export requirements: {export}",
         )
     for package in data["package"]:
@@ -50,6 +58,20 @@ def of_poetry(data: Mapping[str, Any], export: str) -> Iterator[str]:
         markers = package.get("markers", "")
         marker = markers if isinstance(markers, str) else markers.get("main", "")
         yield line_of(package["name"], package["version"], marker, hashes_of(package["files"]))
+
+
+def of_poetry_1(data: Mapping[str, Any], project: Mapping[str, Any], export: str) -> Iterator[str]:
+    """Yield the packages that a project of Poetry 1 asks for. project: its pyproject.toml."""
+    # 1.1 has the files of all packages in one table
+    files = data["metadata"].get("files", {})
+    try:
+        needed = list(needed_packages(data, project))
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=f"Export requirements: {export}") from None
+    for package, marker in needed:
+        refuse_source(package, package.get("source", {}).get("type") not in (None, "legacy"), export)
+        hashes = hashes_of(package["files"] if "files" in package else files[package["name"]])
+        yield line_of(package["name"], package["version"], marker, hashes)
 
 
 def of_pdm(data: Mapping[str, Any], export: str) -> Iterator[str]:

@@ -243,12 +243,11 @@ def test_extras_and_groups() -> None:
     [
         ("poetry.lock", "poetry lock"),
         ("pdm.lock", "pdm lock"),
-        ("pyproject.toml", "poetry export"),
         ("Pipfile", "Pipfile.lock"),
     ],
 )
 def test_older_locks_of_other_tools_are_refused_with_what_to_do(name: str, command: str) -> None:
-    text = '[tool.poetry]\n[metadata]\nlock-version = "2.0"\n[[package]]\nname = "a"\nversion = "1"\n'
+    text = '[tool.poetry]\n[metadata]\nlock-version = "1.0"\n[[package]]\nname = "a"\nversion = "1"\n'
     with pytest.raises(ConfigError) as raised:
         packages_of(name, Files({name: text}), where="x")
     assert command in raised.value.hint
