@@ -12,7 +12,8 @@ from provision.apps.environment_reading import default_of, reads_environment
 from provision.apps.project_reading import EntryPoint, ProjectFiles, name_of
 from provision.values import dataclass
 
-SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
+#: also of f"shop.settings.{environment}": the package, in which there may be some for production
+SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*f?["']([\w.]+?)(?:\.\{\w+\})?["']""")
 #: settings modules for production, likeliest first
 PRODUCTION = ("production", "prod", "deploy", "live")
 DEVELOPMENT = ("local", "dev", "develop", "development", "debug", "test", "tests", "testing", "ci")

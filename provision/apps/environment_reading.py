@@ -26,16 +26,33 @@ def required_variables(files: ProjectFiles, paths: Iterable[str]) -> dict[str, s
     done only if another variable is set does not count.
     """
     found: dict[str, str] = {}
-    for path in paths:
-        for name in Required(files.tree(path)).names:
+    trees = {path: files.tree(path) for path in paths}
+    classes = settings_classes(trees.values())
+    for path, tree in trees.items():
+        for name in Required(tree, classes).names:
             found.setdefault(name, path)
     return {name: path for name, path in found.items() if name not in USUAL_VARIABLES}
+
+
+def settings_classes(modules: Iterable[ast.Module]) -> set[str]:
+    """Return the classes of these modules whose fields are variables: pydantic's, and those that extend them."""
+    bases = [
+        (node.name, {name_of(base) for base in node.bases})
+        for module in modules
+        for node in ast.walk(module)
+        if isinstance(node, ast.ClassDef)
+    ]
+    found = {SETTINGS_CLASS}
+    while more := {name for name, of in bases if of & found} - found:
+        found |= more
+    return found
 
 
 class Required(ast.NodeVisitor):
     """The variables that a module reads without a default. names: in the order of the module."""
 
-    def __init__(self, module: ast.Module) -> None:
+    def __init__(self, module: ast.Module, classes: set[str]) -> None:
+        """classes: those whose fields are variables."""
         self.names: list[str] = []
         nodes = list(ast.walk(module))
         #: whether `environ` alone is that of the process; in WSGI it is a request's
@@ -45,21 +62,32 @@ class Required(ast.NodeVisitor):
             and any(each.name == "environ" for each in node.names)
             for node in nodes
         )
-        self._settings_classes = {SETTINGS_CLASS}
+        self._settings_classes = classes
+        #: names that are only true if someone has set a variable
+        self._flags = {name for node in nodes for name in flags_in(node)}
+        #: whether the module makes a secret key of its own where none is set
+        self._makes_key = any(isinstance(node, ast.If) and assigns(node.body, SECRET_KEY) for node in nodes)
         self._declared = {name for node in nodes for name in declared_by(node)}
         self.visit(module)
 
     def visit_If(self, node: ast.If) -> None:
         self.visit(node.test)
-        if not if_set(node.test):
+        if not self._if_set(node.test):
             self._all(node.body)
         self._all(node.orelse)
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
         self.visit(node.test)
-        if not if_set(node.test):
+        if not self._if_set(node.test):
             self.visit(node.body)
         self.visit(node.orelse)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        for value in node.values:
+            self.visit(value)
+            if isinstance(node.op, ast.And) and self._if_set(value):
+                # the others are only read then
+                return
 
     def visit_Try(self, node: ast.Try) -> None:
         if not any(map(gives_another, node.handlers)):
@@ -76,13 +104,12 @@ class Required(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         if any(name_of(base) in self._settings_classes for base in node.bases):
-            self._settings_classes.add(node.name)
             for name in fields_without_default(node):
                 self._add(name)
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if any(name_of(target) == SECRET_KEY for target in node.targets):
+        if any(name_of(target) == SECRET_KEY for target in node.targets) and not self._makes_key:
             self._add_if_empty(node.value)
         self.generic_visit(node)
 
@@ -99,6 +126,15 @@ class Required(ast.NodeVisitor):
     def _all(self, nodes: Iterable[ast.stmt]) -> None:
         for each in nodes:
             self.visit(each)
+
+    def _if_set(self, test: ast.expr) -> bool:
+        """Return whether a condition only holds if someone has set a variable: `if env.bool("MAIL", False)`."""
+        if isinstance(test, ast.BoolOp):
+            which = any if isinstance(test.op, ast.And) else all
+            return which(map(self._if_set, test.values))
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+            return name_of(test.comparators[0]) == "environ"
+        return is_flag(test) or (isinstance(test, ast.Name) and test.id in self._flags)
 
     def _is_environment(self, node: ast.expr) -> bool:
         """Return whether this is os.environ."""
@@ -178,14 +214,25 @@ def gives_another(handler: ast.ExceptHandler) -> bool:
     return caught and not any(isinstance(each, ast.Raise) for each in ast.walk(handler))
 
 
-def if_set(test: ast.expr) -> bool:
-    """Return whether a condition only holds if someone has set a variable: `if env.bool("MAIL", False)`."""
-    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
-        return name_of(test.comparators[0]) == "environ"
-    if not (isinstance(test, ast.Call) and reads_environment(test)):
+def is_flag(value: ast.expr) -> bool:
+    """Return whether a value is a variable's, and false unless someone has set it."""
+    if not (isinstance(value, ast.Call) and reads_environment(value)):
         return False
-    default = default_of(test)
+    default = default_of(value)
     return default is None or (isinstance(default, ast.Constant) and not default.value)
+
+
+def flags_in(node: ast.AST) -> Iterator[str]:
+    """Yield the names that are assigned such a value."""
+    if isinstance(node, ast.Assign) and is_flag(node.value):
+        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def assigns(nodes: Iterable[ast.stmt], name: str) -> bool:
+    """Return whether one of these statements gives a name a value."""
+    return any(
+        isinstance(node, ast.Assign) and any(name_of(each) == name for each in node.targets) for node in nodes
+    )
 
 
 def reader_of(node: ast.Call) -> bool:

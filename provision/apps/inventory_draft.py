@@ -21,12 +21,12 @@ from provision.apps.django_reading import (
 )
 from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
+from provision.apps.health_reading import health_of
 from provision.apps.project_reading import (
     EntryPoint,
     ProjectFiles,
     asks_own_version,
     celery_of,
-    health_of,
     target_of,
 )
 from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
@@ -120,7 +120,7 @@ class Drafting:
         else:
             self._static()
             self._sqlite()
-        self._health()
+        self._health(posixpath.join(root, served.pythonpath, served.place.partition(":")[0].split(".")[0]))
         self._requirements(root)
         self._install(root)
         self._python(root)
@@ -259,8 +259,10 @@ class Drafting:
                 self._put("static", {"/static/": folder}, "served by the front")
                 return
 
-    def _health(self) -> None:
-        path, said_in = health_of(self._files)
+    def _health(self, package: str) -> None:
+        """Name the path of a health check. package: what is served, as a folder, if it is one."""
+        one_of_several = any(path.startswith(f"{package}/") for path in self._files.paths)
+        path, said_in = health_of(self._files, f"{package}/" if one_of_several else "")
         if path:
             self._put("health", path, f"found in {said_in}; asked before a release goes into service")
         else:

@@ -18,7 +18,18 @@ from provision.values import dataclass
 #: largest size of a file to look into, in bytes
 MOST_TEXT = 1 << 20
 #: folders of a source whose modules are not served
-NOT_SERVED = {"tests", "test", "docs", "doc", "examples", "migrations", "versions", "scripts", "node_modules"}
+NOT_SERVED = {
+    "tests",
+    "test",
+    "docs",
+    "doc",
+    "examples",
+    "migrations",
+    "versions",
+    "scripts",
+    "bin",
+    "node_modules",
+}
 #: classes of frameworks, and functions that return an application, by the interface that this speaks
 INSTANCES = {
     "Flask": "wsgi",
@@ -47,9 +58,6 @@ NAMES = ("app", "application", "api", "server")
 MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api", "run", "__init__")
 #: a project that asks for a version: of a name, or of its own
 VERSION = re.compile(r"""\bversion\(\s*(?:["']([\w.-]+)["']|__name__|__package__)\s*\)""")
-HEALTH = re.compile(
-    r"""["'/^](_?health(?:z|check|_check|-check)?|healthz?/(?:ready|live)|livez|readyz|__heartbeat__)(/?)\$?["'?]"""
-)
 
 
 @dataclass(frozen=True)
@@ -229,12 +237,3 @@ def asks_own_version(files: ProjectFiles) -> str:
         if any(not named or named.replace("-", "_").lower() in packages for named in asked):
             return path
     return ""
-
-
-def health_of(files: ProjectFiles) -> tuple[str, str]:
-    """Return a path that looks like a health check, and the file that has it; empty if there is none."""
-    for path in files.modules:
-        found = HEALTH.search(files.text(path))
-        if found and re.search(r"route|path\(|url\(|get\(|add_url|Route", files.text(path)):
-            return f"/{found[1]}{found[2]}", path
-    return "", ""

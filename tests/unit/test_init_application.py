@@ -455,14 +455,14 @@ def test_where_static_files_are_collected(tmp_path: Path, value: str, static: di
 def test_a_lock_that_only_its_tool_reads_is_told(tmp_path: Path) -> None:
     files = {
         "app.py": "from quart import Quart\napp = Quart('x')\n",
-        "poetry.lock": 'metadata = {lock-version = "2.0"}',
+        "poetry.lock": 'metadata = {lock-version = "1.0"}',
     }
-    with pytest.raises(ConfigError, match=r"is of Poetry's format 2.0"):
+    with pytest.raises(ConfigError, match=r"is of Poetry's format 1.0"):
         init(tmp_path, files)
     project(tmp_path / "other", files)
     result = CliRunner().invoke(cli, ["init", str(tmp_path / "other")], standalone_mode=False)
     assert (
-        "left to you: poetry.lock is of Poetry's format 2.0, and only 2.1 says what a deploy needs. Let Poetry 2 write"
+        "left to you: poetry.lock is of Poetry's format 1.0; those that are read are 1.1, 2.0, 2.1. Let Poetry 2 write"
         in result.output
     )
 
