@@ -22,6 +22,7 @@ from provision.apps.django_reading import (
 from provision.apps.draft_values import inside, migrates, prefix, process, text_of
 from provision.apps.environment_reading import required_variables
 from provision.apps.health_reading import health_of
+from provision.apps.package_reading import building, other_python, unreadable
 from provision.apps.project_reading import (
     EntryPoint,
     ProjectFiles,
@@ -29,18 +30,16 @@ from provision.apps.project_reading import (
     celery_of,
     target_of,
 )
-from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable, requires_python
+from provision.apps.requirements import USUAL, FolderTree, listed_in
 from provision.apps.served_reading import named_target, procfile_of, web_of
 from provision.declared import serving_roles
 from provision.declared.role_folders import BUILTIN
-from provision.errors import ConfigError, UsageError
+from provision.errors import UsageError
 from provision.inventory.masking import names_a_secret
+from provision.steps.base import listed
 from provision.steps.support.local_projects import MARKS
 from provision.values import dataclass
 
-#: the default image of a lab host, and the Python version of each image
-LAB_IMAGE = "debian-12"
-PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
 #: a URL of SQLAlchemy's for a file that is not in the data folder
 SQLITE = r"""["'](sqlite(?:\+\w+)?:///(?!/var/|:memory:)[^"'\s{]+)["']"""
 #: for each use, the patterns of variables by which an application finds it
@@ -120,10 +119,11 @@ class Drafting:
         else:
             self._static()
             self._sqlite()
+            self._instance()
         self._health(posixpath.join(root, served.pythonpath, served.place.partition(":")[0].split(".")[0]))
         self._requirements(root)
         self._install(root)
-        self._python(root)
+        self._unclear += filter(None, [other_python(self._files, root)])
         self._release(served)
         processes = self._processes()
         uses = self._uses(queue=any(QUEUES.search(text_of(each)) for each in processes.values()))
@@ -259,6 +259,14 @@ class Drafting:
                 self._put("static", {"/static/": folder}, "served by the front")
                 return
 
+    def _instance(self) -> None:
+        """Keep Flask's instance folder, beside the code by default, where it can be written to."""
+        path = self._files.mentions(r"instance_relative_config\s*=\s*True|\.instance_path\b")
+        if path and not self._files.mentions(r"\binstance_path\s*="):
+            self._put(
+                "writable", ["instance"], f"Flask's instance folder, which {path} uses; kept over releases"
+            )
+
     def _health(self, package: str) -> None:
         """Name the path of a health check. package: what is served, as a folder, if it is one."""
         one_of_several = any(path.startswith(f"{package}/") for path in self._files.paths)
@@ -274,7 +282,9 @@ class Drafting:
         folders = [root, *posixpath.dirname(root).split("/")] if root else [""]
         usual = {posixpath.join(folder, name) for folder in (*folders, "") for name in USUAL}
         if usual & set(self._files.paths):
-            self._readable(root)
+            path = listed_in(FolderTree(self._files.folder), root) or ""
+            self._unclear += filter(None, [unreadable(self._files, path)])
+            self._building(path)
             return
         others = [
             p for p in self._files.paths if re.fullmatch(r"requirements/(production|prod|base|main)\.txt", p)
@@ -282,6 +292,7 @@ class Drafting:
         if others:
             best = sorted(others, key=lambda path: "prod" not in path)[0]
             self._put("requirements", posixpath.relpath(best, root or "."), "its packages")
+            self._building(best)
         else:
             self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
 
@@ -290,30 +301,14 @@ class Drafting:
         if path and any(posixpath.join(root, mark) in self._files.paths for mark in MARKS):
             self._put("install", True, f"{path} asks for its version, which only an installed project has")
 
-    def _readable(self, root: str) -> None:
-        """Report a lock that can't be read, with what to do."""
-        tree = FolderTree(self._files.folder)
-        path = listed_in(tree, root) or ""
-        try:
-            refuse_unreadable(path, tree, where="")
-        except ConfigError as error:
-            self._unclear.append(f"{path} {error.message}. {error.hint}".rstrip(". "))
-
-    def _python(self, root: str) -> None:
-        """Find out which Python it needs, if the host that is tried first lacks it."""
-        # imported here, as few projects need it
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-        said = requires_python(FolderTree(self._files.folder), root)
-        try:
-            allowed = SpecifierSet(said or "")
-        except InvalidSpecifier:
-            return
-        have = [name for name, version in PYTHONS.items() if allowed.contains(version)]
-        if LAB_IMAGE not in have:
-            other = f": boot one of these, prov lab up NAME --image {have[0]}" if have else ""
-            self._unclear.append(
-                f"it requires Python {said}, and {LAB_IMAGE} has another one{other}; or set `python`"
+    def _building(self, path: str) -> None:
+        """Name what building its packages takes."""
+        names, needed = building(self._files, path)
+        if names:
+            self._put(
+                "packages",
+                {"build": needed},
+                f"{listed(names)} {'has' if len(names) == 1 else 'have'} to be built",
             )
 
     def _release(self, served: EntryPoint) -> None:
@@ -350,7 +345,12 @@ class Drafting:
             "queue" if queue and name == "cache" else name: role
             for name, role in used_in(self._services).items()
         }
-        known = {name: role for name, role in found.items() if self._files.mentions(ASKED_BY[name])}
+        needed = set(self._needed())
+        known = {
+            name: role
+            for name, role in found.items()
+            if self._files.mentions(ASKED_BY[name]) or needed & set(PROVIDED[name])
+        }
         for name, role in found.items():
             if name in known:
                 self._roles.append(role)
@@ -363,12 +363,17 @@ class Drafting:
             self._put("uses", known, f"found in {self._compose}; on the same host")
         return known
 
+    def _needed(self) -> dict[str, str]:
+        """Find the variables without which it does not start, and the file that reads each."""
+        return required_variables(
+            self._files, self._django.settings_files if self._django else self._files.modules
+        )
+
     def _variables(self, uses: Mapping[str, str]) -> None:
         """Report variables without which the application does not start."""
-        paths = self._django.settings_files if self._django else self._files.modules
         given = {"DATA_DIR", "ALLOWED_HOSTS", "BEHIND_PROXY"} if self._django else set()
         given = given.union(*(PROVIDED[name] for name in uses))
-        for name, path in required_variables(self._files, paths).items():
+        for name, path in self._needed().items():
             if name in given or name.startswith("PROV_") or name.endswith("_ALLOWED_HOSTS"):
                 continue
             use = next((each for each, names in PROVIDED.items() if name in names), "")

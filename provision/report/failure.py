@@ -48,6 +48,10 @@ TIMED_OUT = re.compile(r" within ([\d.]+) s: ")
 NO_METADATA = re.compile(
     r"No package metadata was found for (\S+)|The '([\w.-]+)\S*' distribution was not found"
 )
+#: an application that writes beside its code, where nothing can be written: a file or folder of its release
+IN_RELEASE = re.compile(
+    r"(?:Permission denied|Read-only file system): '/srv/[\w-]+/releases/[0-9a-f]+/([^/'\s]+)"
+)
 #: parts after which the front may have turned to the new release
 SWITCHED = ("", "release")
 
@@ -137,6 +141,12 @@ def advice(event: StepDone, title: str, streams: str) -> Iterator[str]:
     if missing:
         name = missing[1] or missing[2]
         yield f"If {name} is the project itself, set `install: true`: that installs it, too."
+    beside = IN_RELEASE.search(streams)
+    if beside:
+        yield (
+            f"{app} can't write in its release. `writable: [{beside[1]}]` keeps {beside[1]} in its data folder, over"
+            " releases; PROV_DATA_DIR names that folder."
+        )
     silent = TIMED_OUT.search(error.message) if event.about.part == "health" and error else None
     if silent and error and not STATUS.search(error.message) and not cause_in(streams):
         yield f"If {app} needs more than {silent[1]} s to start, set `start_timeout`."

@@ -391,6 +391,20 @@ def test_a_project_that_is_not_installed_is_told_how_to_be() -> None:
     assert failed("import", "the command failed", old)[2] == lines[2]
 
 
+def test_an_application_that_writes_in_its_release_is_told_how_it_may() -> None:
+    """As Flask's tutorial, whose instance folder is beside its code."""
+    for said in ("[Errno 13] Permission denied", "[Errno 30] Read-only file system"):
+        error = f"OSError: {said}: '/srv/shop/releases/f90522b6e0ee/instance/shop.sqlite'\n"
+        assert failed("import", "the command failed", error)[2] == (
+            "    shop can't write in its release. `writable: [instance]` keeps instance in its data folder, over"
+            " releases; PROV_DATA_DIR names that folder."
+        )
+    elsewhere = failed(
+        "import", "the command failed", "OSError: [Errno 13] Permission denied: '/srv/other/x'\n"
+    )
+    assert "writable" not in "".join(elsewhere)
+
+
 def test_an_answer_that_is_an_error_is_told_with_its_cause_once() -> None:
     own = "/srv/shop/instances/81aee9666318"
     trace = (
