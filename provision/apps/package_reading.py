@@ -20,7 +20,6 @@ BUILT = {
     "mysqlclient": ("libmariadb-dev", "pkg-config", "gcc", "python3-dev"),
     "psycopg2": ("libpq-dev", "gcc", "python3-dev"),
     "python-ldap": ("libldap-dev", "libsasl2-dev", "gcc", "python3-dev"),
-    "uwsgi": ("gcc", "python3-dev"),
 }
 
 

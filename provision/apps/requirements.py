@@ -136,7 +136,7 @@ def options(name: str, values: Sequence[str]) -> list[str]:
 
 def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
     """Return a project's dependencies (packaging specifications, "pyproject.toml", "Dependency Groups")."""
-    if "project" not in data and "poetry" in data.get("tool", {}):
+    if "project" not in data and "dependencies" in data.get("tool", {}).get("poetry", {}):
         return from_poetry(data, extras, groups)
     if "project" not in data:
         raise ConfigError("has no [project] table with dependencies")

@@ -179,8 +179,12 @@ def test_ssh_takes_one_host(prov: Prov) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "only Poetry reads Poetry's own table"),
-        ("poetry.lock", '[metadata]\nlock-version = "2.0"\n', "is of Poetry's format 2.0"),
+        (
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\nflask = '^1 || ^2'\n",
+            "the constraint '^1 || ^2' is not read",
+        ),
+        ("poetry.lock", '[metadata]\nlock-version = "1.0"\n', "is of Poetry's format 1.0"),
     ],
 )
 def test_packages_that_only_their_own_tool_reads(
