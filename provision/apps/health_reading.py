@@ -101,7 +101,7 @@ def health_routes_in(tree: ast.Module) -> Iterator[str]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node) in ROUTES and node.args:
-            # requests.get("/health") is no route, and web.get("/health", answer) is
+            # requests.get("/health") is not a route, and web.get("/health", answer) is
             if called(node) == "get" and id(node) not in decorators and len(node.args) < 2:
                 continue
             router = name_of(node.func.value) if isinstance(node.func, ast.Attribute) else ""
@@ -153,8 +153,8 @@ def includes_in(tree: ast.Module, path: str) -> Iterator[Included]:
         elif called(node) in ROUTES and len(node.args) > 1 and called(node.args[1]) == "include":
             prefix = text_of(node.args[0])
             # ("shop.urls", "shop") names its namespace as well
-            told = [each for each in ast.walk(node.args[1]) if isinstance(each, ast.Constant)]
-            names = [each.value for each in told if isinstance(each.value, str)]
+            texts = [each for each in ast.walk(node.args[1]) if isinstance(each, ast.Constant)]
+            names = [each.value for each in texts if isinstance(each.value, str)]
             yield from (Included(name, prefix, path) for name in names[:1])
 
 

@@ -40,7 +40,7 @@ def needed_packages(lock: Table, project: Table) -> Iterator[tuple[Table, str]]:
     """Yield the packages of a lock file that a deploy needs, each with its marker; "" is none.
 
     lock: of format 1.1 or 2.0.  project: of its pyproject.toml.  Raises ConfigError, and KeyError, TypeError,
-    AttributeError or ValueError for what are no such files.
+    AttributeError or ValueError for what are not such files.
     """
     locked: dict[str, list[Table]] = {}
     for package in lock["package"]:
@@ -124,10 +124,10 @@ def specifier_of(part: str) -> str:
         numbers = [int(number) for number in re.findall(r"\d+", re.split(r"[a-z+-]", version)[0])]
         if part[0] == "^":
             # the first that is not 0 stays, or the last one given
-            kept = next((n for n, number in enumerate(numbers) if number), len(numbers) - 1)
+            last = next((n for n, number in enumerate(numbers) if number), len(numbers) - 1)
         else:
-            kept = min(1, len(numbers) - 1)
-        below = [*numbers[:kept], numbers[kept] + 1]
+            last = min(1, len(numbers) - 1)
+        below = [*numbers[:last], numbers[last] + 1]
         return f">={version},<{'.'.join(map(str, below))}"
     return part
 
