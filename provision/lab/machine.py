@@ -58,6 +58,7 @@ def _nspawn(lab: Lab, host: HostDir, record: HostRecord) -> list[str]:
         "--console=read-only",
         f"--network-namespace-path={host.netns}",
         "--capability=CAP_NET_ADMIN",  # for firewalls, net.* sysctls; else only --private-network grants it
+        "--system-call-filter=pidfd_getfd",  # as on a machine: nspawn forbids it in spite of CAP_SYS_PTRACE
         f"--machine={_machine(lab, host.name)}",
         f"--hostname={record.name}",
         f"--directory={host.root}",

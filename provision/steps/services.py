@@ -8,18 +8,11 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
 from provision.steps.support.enabling import enabled_otherwise, set_enabled
 from provision.steps.support.foresight import MAKERS, foresee
-from provision.steps.support.held_ports import (
-    ListeningPort,
-    check_ports,
-    claim,
-    make_way,
-    of_socket,
-    refuse_held,
-)
+from provision.steps.support.held_ports import ListeningPort, check_ports, claim, of_socket, refuse_held
 from provision.steps.support.lockout import Guarded, ssh_unit
+from provision.steps.support.making_way import in_the_way, making_way
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 from provision.system.processes import pids, said_of
-from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -43,7 +36,9 @@ class Service(Step):
     check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
     renews: on a reload, new processes take over from the serving ones. The step ends once they have.
     instead_of: units that make way for this one, as they use the same ports. Once the check has passed they
-    are stopped, and once this unit runs they are disabled; if it does not start, they are started again.
+    are stopped, and once this unit runs they are disabled; if it does not start, they serve on.
+    shares_ports: whether it binds `ports` with SO_REUSEPORT (socket(7)). Then it starts while units of instead_of
+    still serve, and no connection is refused, unless the kernel or further ports of theirs forbid it.
     ports: TCP ports that it listens on. If another process holds one when the unit is to start or reload,
     plan and deploy name that process, and leave the unit alone. The ports of a socket are read from its unit
     file.
@@ -58,6 +53,7 @@ class Service(Step):
     instead_of: Sequence[str] = ()
     renews: bool = False
     ports: Sequence[int] = ()
+    shares_ports: bool = False
 
     DEADLINE = 180.0
 
@@ -84,6 +80,8 @@ class Service(Step):
             if not UNIT.fullmatch(other) or other == self.name:
                 raise ValueError("instead_of: %r is not the name of another unit" % other)
         check_ports(self.ports)
+        if self.shares_ports and not self.ports:
+            raise ValueError("shares_ports is for a unit with `ports`")
         if self.instead_of and not self.running:
             raise ValueError("instead_of is for a unit that runs")
         if self.running is False and (self.reload_on or self.restart_on):
@@ -125,7 +123,8 @@ class Service(Step):
             # its start would fail
             leaving = [*map(full_name, self.instead_of), self._served]
             refuse_held(host, self.name, self._listens(host, state), leaving)
-        found += self._in_the_way(host)
+        others = list(map(full_name, self.instead_of))
+        found += in_the_way(self.manager(host), others, self.ports, self.shares_ports)
         if not found:
             return Diff.none(self._words(state))
         return Diff(found)
@@ -146,16 +145,8 @@ class Service(Step):
             set_enabled(host, self.manager(host), self.name, bool(self.enabled))
         others = [full_name(o) for o in self.instead_of if full_name(o) in what]
         stopped = [name for name in others if self.manager(host).state(name).running]
-        if stopped:
-            make_way(self.manager(host), stopped, () if host.planned else self.ports)
-        try:
+        with making_way(self.manager(host), stopped, self.ports, self.shares_ports, host.planned):
             self._act(host, what)
-        except StepError:
-            if stopped:
-                self.manager(host).do("start", *stopped)
-            raise
-        if stopped:
-            self.manager(host).do("stop", *stopped)
         if host.planned and self.running:
             foresee(host, MAKERS, self.name)
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
@@ -234,20 +225,6 @@ class Service(Step):
         if self._served and self.manager(host) is host.units:
             wanted += of_socket(host, self.name, state)
         return wanted
-
-    def _in_the_way(self, host: "System") -> List[Change]:
-        """Return the units of instead_of that run or start at boot."""
-        found = []
-        for name in map(full_name, self.instead_of):
-            state = self.manager(host).state(name)
-            if state.running or (state.load == "loaded" and state.enabled in ENABLED):
-                found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
-            if state.running and self.ports:
-                numbers = ", ".join(map(str, self.ports))
-                found.append(
-                    Change("connections to %s" % numbers, "accepted", "refused for a moment, then accepted")
-                )
-        return found
 
     def fingerprint(self, host: "System") -> str:
         state = self.manager(host).state(self.name)

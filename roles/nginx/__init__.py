@@ -132,6 +132,7 @@ def install(c: Host, p: Nginx) -> None:
         instead_of=[other.unit for other in idle_fronts(c)],
         renews=True,
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
+        shares_ports=True,
     )
     sites_elsewhere_gone(c)
     keep_switches(c, hosts)

@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import struct
-import time
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Sequence, Set
 
 from provision.errors import StepError
@@ -16,14 +15,10 @@ from provision.system.processes import RunningProcess, pids, process
 if TYPE_CHECKING:
     from provision.system.host import System
     from provision.system.unit_state import UnitState
-    from provision.system.units import Units
 
 #: tcp_states.h; and the wildcard addresses
 LISTENING = "0A"
 ANY = ("0.0.0.0", "::")
-#: seconds until a unit that stops has to have closed its ports
-RELEASED = 100.0
-PAUSE = 0.005
 
 
 class ListeningPort(NamedTuple):
@@ -72,17 +67,6 @@ def refuse_held(host: "System", unit: str, wanted: Sequence[ListeningPort], leav
                 "%s would not start: %s is held by %s" % (unit, port, listed(sorted(set(names)))),
                 hint="Stop that first, with a step before this one or by hand, or give one of them another port.",
             )
-
-
-def make_way(units: "Units", names: Sequence[str], ports: Sequence[int]) -> None:
-    """Stop units, and wait until the ports are free: the units may still finish their last requests then.
-
-    Without ports, wait until the units have stopped. Raises StepError.
-    """
-    units.do("stop --no-block" if ports else "stop", *names)
-    end = time.monotonic() + RELEASED
-    while any(port.number in ports for _, port in listening()) and time.monotonic() < end:
-        time.sleep(PAUSE)
 
 
 def claim(host: "System", unit: str, ports: List[ListeningPort]) -> None:

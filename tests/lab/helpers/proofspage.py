@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parents[3] / "docs/proofs.md"
-PLANS, CUTS, UNDO, PASTS = (
+PLANS, CUTS, UNDO, FRONTS, PASTS = (
     "Plans are exact",
     "Cut anywhere, one more run converges",
     "A deploy is undone to the byte",
+    "A front changes, and no connection is refused",
     "Steps on hosts with a past",
 )
 #: in the page's order
-TITLES = (PLANS, CUTS, UNDO, PASTS)
+TITLES = (PLANS, CUTS, UNDO, FRONTS, PASTS)
 INTRODUCTION = """\
 # Proofs
 
