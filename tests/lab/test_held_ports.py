@@ -111,38 +111,3 @@ def test_of_a_unit_that_is_not_installed_a_mask_is_no_unit(bench: Bench) -> None
     assert said(bench, Masked("haproxy"), Service("haproxy")) == "the host has no unit haproxy.service"
     assert said(bench, Service("haproxy", running=False, enabled=False)) == ""
     assert on(NAME, "readlink", "/etc/systemd/system/haproxy.service") == "/dev/null"
-
-
-#: listens on ports, and does nothing else; by format: whether it shares them, the ports, one of them
-SHARING = """[Service]
-ExecStart=/usr/bin/python3 -c "import socket, signal; \\
-  found = [socket.create_server(('', port), reuse_port=%s) for port in (%s)]; signal.pause()"
-ExecStartPost=/bin/sh -c 'until ss -Htlnp sport = :%d | grep -q pid=$MAINPID,; do sleep 0.02; done'
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-@pytest.mark.parametrize(
-    ("ports", "shares", "after"),
-    [
-        ("83,", True, "accepted throughout"),
-        ("83, 84", True, "refused for a moment, then accepted: old.service listens on 84 as well"),
-        ("83,", False, "refused for a moment, then accepted: the two do not share ports"),
-    ],
-)
-def test_units_share_a_port_for_a_moment_or_a_plan_says_why_not(
-    bench: Bench, ports: str, shares: bool, after: str
-) -> None:
-    old = [Unit("old.service", SHARING % (False, ports, 83)), Service("old", enabled=None, ports=[83])]
-    new = Unit("new.service", SHARING % (shares, "83,", 83))
-    turn = Service("new", enabled=None, ports=[83], instead_of=["old"], shares_ports=shares)
-    assert said(bench, *old) == ""
-    (planned,) = bench.run(new, turn, plan=True)[1:]
-    assert said(bench, new, turn) == ""
-    assert [(change.what, change.after) for change in planned.diff][1:] == [
-        ("old.service", "inactive, disabled"),
-        ("connections to 83", after),
-    ]
-    assert on(NAME, "systemctl", "show", "-P", "ActiveState", "old", "new").split() == ["inactive", "active"]
-    on(NAME, "systemctl", "stop", "new")

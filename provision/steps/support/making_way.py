@@ -67,8 +67,8 @@ def making_way(
     Raises StepError.  planned: only predict it.
     """
     if shared and names and not any(refused_because(units, name, ports) for name in names):
-        with contextlib.ExitStack() as kept:
-            sockets = [] if planned else sockets_of(units, names, kept)
+        with contextlib.ExitStack() as opened:
+            sockets = [] if planned else sockets_of(units, names, opened)
             for each in sockets:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             yield
@@ -107,8 +107,8 @@ def refused_because(units: "Units", name: str, ports: Sequence[int]) -> str:
     if more:
         return "%s listens on %s as well" % (name, listed(list(map(str, more))))
     try:
-        with contextlib.ExitStack() as kept:
-            sockets_of(units, [name], kept)
+        with contextlib.ExitStack() as opened:
+            sockets_of(units, [name], opened)
     except OSError as error:
         if error.errno == errno.ENOSYS:
             return "the kernel is older than 5.6"
@@ -132,17 +132,17 @@ def descriptors(pid: int) -> "Iterator[tuple[int, str]]":
                     yield int(number), inode.strip("[]")
 
 
-def sockets_of(units: "Units", names: Sequence[str], kept: contextlib.ExitStack) -> List[socket.socket]:
-    """Return the sockets with which units listen, open until `kept` ends. Raises OSError."""
+def sockets_of(units: "Units", names: Sequence[str], opened: contextlib.ExitStack) -> List[socket.socket]:
+    """Return the sockets with which units listen, open until `opened` ends. Raises OSError."""
     heard = {inode for inode, _ in listening()}
     found = []
     for main in (units.state(name).main for name in names):
         process = system_call(PIDFD_OPEN, main, 0)
-        kept.callback(os.close, process)
+        opened.callback(os.close, process)
         for number, inode in descriptors(main):
             if inode in heard:
                 found.append(socket.socket(fileno=system_call(PIDFD_GETFD, process, number, 0)))
-                kept.callback(found[-1].close)
+                opened.callback(found[-1].close)
     return found
 
 
@@ -181,5 +181,5 @@ def half_open(ports: Sequence[int]) -> Set[str]:
 
 def waiting(listener: socket.socket) -> bool:
     """Return whether connections wait in a listening socket to be accepted (tcp(7), TCP_INFO)."""
-    told = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, WAITING.size)
-    return bool(WAITING.unpack(told)[0])
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, WAITING.size)
+    return bool(WAITING.unpack(info)[0])
