@@ -41,12 +41,24 @@ PARTS = {
 #: what the agent says of a command that ends with another status than 0
 FAILED = "the command failed"
 #: the target is not found, rather than what a file of the application's imports
-NOT_FOUND = re.compile(r"cannot be imported: (?:ModuleNotFoundError: |\S+: module .* has no attribute )")
+NOT_FOUND = re.compile(
+    r"cannot be imported: (?:ModuleNotFoundError: |[\w.]+:\S+: module .* has no attribute )"
+)
+#: how packages fail that do not fit the Python, or each other
+UNFIT = re.compile(
+    r"cannot be imported: (?:\S+:\d+: )?(?:Attribute|Import|ModuleNotFound|Name|Syntax)Error\b"
+)
+#: the package that was running, of the last line of a traceback that names a file
+IN_PACKAGE = re.compile(r'File "[^"]*/site-packages/([\w-]+)[^"]*", line \d+(?![\s\S]*^ *File ")', re.M)
 #: a health path that has not answered in time
 TIMED_OUT = re.compile(r" within ([\d.]+) s: ")
 #: a project that asks for its own version; only an installed project has one
 NO_METADATA = re.compile(
     r"No package metadata was found for (\S+)|The '([\w.-]+)\S*' distribution was not found"
+)
+#: a table that a database lacks, in the words of SQLite, PostgreSQL and MySQL
+NO_TABLE = re.compile(
+    r"""no such table: ([\w.]+)|relation "([\w.]+)" does not exist|Table '([\w.]+)' doesn't exist"""
 )
 #: an application that writes beside its code, where nothing can be written: a file or folder of its release
 IN_RELEASE = re.compile(
@@ -134,7 +146,10 @@ def app_failure(event: StepDone) -> Iterator[ShownLine]:
 def advice(event: StepDone, title: str, streams: str) -> Iterator[str]:
     """Return what the inventory may lack, as sentences. title: of the failure.  streams: what its program said."""
     app, error = event.about.app, event.error
-    if event.about.part == "import" and NOT_FOUND.search(title):
+    package = IN_PACKAGE.search(streams) if event.about.part == "import" and UNFIT.search(title) else None
+    if package:
+        yield f"{package[1]}, one of its packages, fails: does that version fit this Python, and the other packages?"
+    elif event.about.part == "import" and NOT_FOUND.search(title):
         where = flat(event.about.said_in) or "in the inventory"
         yield f"Correct `target` of {app}, {where}: module:name."
     missing = NO_METADATA.search(title) if event.about.part == "import" else None
@@ -146,6 +161,12 @@ def advice(event: StepDone, title: str, streams: str) -> Iterator[str]:
         yield (
             f"{app} can't write in its release. `writable: [{beside[1]}]` keeps {beside[1]} in its data folder, over"
             " releases; PROV_DATA_DIR names that folder."
+        )
+    table = NO_TABLE.search(streams)
+    if table:
+        yield (
+            f"The database of {app} lacks the table {next(filter(None, table.groups()))}: have a command in `release`"
+            " make its tables, as the application's own docs say."
         )
     silent = TIMED_OUT.search(error.message) if event.about.part == "health" and error else None
     if silent and error and not STATUS.search(error.message) and not cause_in(streams):

@@ -391,6 +391,55 @@ def test_a_project_that_is_not_installed_is_told_how_to_be() -> None:
     assert failed("import", "the command failed", old)[2] == lines[2]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "AttributeError: module 'collections' has no attribute 'MutableMapping'",
+        "ModuleNotFoundError: No module named 'x'",
+    ],
+)
+def test_a_package_that_fails_is_not_the_targets_fault(error: str) -> None:
+    """As SQLAlchemy 1.1 under Python 3.11."""
+    packages = "/srv/shop/releases/7ae9c1584e40/.venv/lib/python3.11/site-packages"
+    at = f'  File "{packages}/sqlalchemy/sql/base.py", line 49, in x\n'
+    lines = failed(
+        "import", "the command failed", f"Traceback (most recent call last):\n{at}    class A(b)\n{error}\n"
+    )
+    assert lines[-2] == (
+        "    sqlalchemy, one of its packages, fails: does that version fit this Python, and the other packages?"
+    )
+    assert not any("target" in line for line in lines)
+    lines = failed(
+        "import", "the command failed", f"Traceback (most recent call last):\n{at}    z()\nOwnError: no key\n"
+    )
+    assert not any("one of its packages" in line for line in lines), "it says itself what it lacks"
+    within = f'{at}  File "/srv/shop/releases/7ae9c1584e40/shop.py", line 3, in y\n'
+    lines = failed(
+        "import",
+        "the command failed",
+        f"Traceback (most recent call last):\n{within}    z()\nNameError: x\n",
+    )
+    assert not any("one of its packages" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sqlite3.OperationalError: no such table: post",
+        'psycopg.errors.UndefinedTable: relation "post" does not exist',
+        "pymysql.err.ProgrammingError: (1146, \"Table 'post' doesn't exist\")",
+    ],
+)
+def test_tables_that_are_not_there_are_told_how_to_come(said: str) -> None:
+    lines = failed(
+        "health", "http://s/ does not answer as it should within 30 s: status 500 Oops", said + "\n"
+    )
+    assert (
+        "    The database of shop lacks the table post: have a command in `release` make its tables, as the"
+        " application's own docs say."
+    ) in lines
+
+
 def test_an_application_that_writes_in_its_release_is_told_how_it_may() -> None:
     """As Flask's tutorial, whose instance folder is beside its code."""
     for said in ("[Errno 13] Permission denied", "[Errno 30] Read-only file system"):
