@@ -22,7 +22,7 @@ from provision.cloud.aws_calls import AwsCalls
 from provision.oci import image_packages
 from provision.platforms.lambda_ import bundle_zip
 from provision.platforms.lambda_.alias_steps import LiveAlias
-from provision.platforms.lambda_.rule_times import rule_time
+from provision.platforms.rule_times import rule_time
 from provision.secrets import MASK
 
 INSTALL = image_packages.install

@@ -13,6 +13,7 @@ from provision.apps.settings import Settings
 from provision.inventory import InventoryHost
 from provision.inventory.fields import OneLine, matching
 from provision.inventory.validation import validate
+from provision.platforms.block_fields import Repository
 
 BLOCK = "kubernetes"
 #: RFC 1123 labels, which most names of objects are
@@ -44,13 +45,6 @@ ObjectName = Annotated[
 Client = Annotated[str, AfterValidator(client)]
 Cpu = Annotated[str, matching(r"[1-9]\d*m|[1-9]\d*|\d+\.\d+", "an amount of processors like '250m' or '1'")]
 Memory = Annotated[str, matching(r"[1-9]\d*(Ki|Mi|Gi|k|M|G)?", "an amount of memory like 256Mi")]
-Repository = Annotated[
-    str,
-    matching(
-        r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*",
-        "a registry, with a path, like registry.example.com/team",
-    ),
-]
 AnnotationName = Annotated[
     str,
     matching(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?", "the name of an annotation"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 from provision.errors import ProvError
+from provision.platforms.document_changes import differences
 from provision.platforms.kubernetes.cluster_calls import MANAGER, ClusterCalls, Object
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
 from provision.platforms.kubernetes.object_labels import OWNED
 from provision.platforms.kubernetes.rollouts import PERIOD, unfinished, wait
 from provision.platforms.platform_run import Note
-from provision.secrets import MASK
 from provision.steps.base import Change, Diff
 
 #: what the server notes of an object
@@ -45,7 +43,9 @@ class AppliedObject:
         if live is None:
             changes = [Change("object", "absent", "present")]
         else:
-            changes = list(differences(compared(live), compared(found), hidden=self._wanted.is_secret))
+            secret = self._wanted.is_secret
+            hidden = (lambda path, _: path.startswith("data")) if secret else None
+            changes = list(differences(compared(live), compared(found), hidden))
             missing = unfinished(live) if kind in WAITED_FOR else ""
             if not changes and missing:
                 changes = [Change("rollout", missing, "done")]
@@ -93,36 +93,6 @@ def compared(live: Object) -> Object:
         if name not in ("status", "metadata", "kind", "apiVersion")
     }
     return {**rest, "metadata": {**metadata, "annotations": annotations}}
-
-
-def differences(before: Any, after: Any, path: str = "", *, hidden: bool = False) -> Iterator[Change]:
-    """Yield each value that differs. hidden: values of `data` are secrets."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in [*before, *(name for name in after if name not in before)]:
-            inner = f"{path}.{name}" if path else str(name)
-            yield from differences(before.get(name), after.get(name), inner, hidden=hidden)
-    elif isinstance(before, list) and isinstance(after, list) and named(before) and named(after):
-        old, new = ({each["name"]: each for each in items} for items in (before, after))
-        for name in [*old, *(name for name in new if name not in old)]:
-            yield from differences(old.get(name), new.get(name), f"{path}[{name}]", hidden=hidden)
-    elif before != after:
-        masked = hidden and path.startswith("data")
-        yield Change(path, shown(before, masked=masked), shown(after, masked=masked))
-
-
-def named(items: Sequence[Any]) -> bool:
-    """Return whether a list is of objects with names, each once."""
-    names = [each.get("name") if isinstance(each, dict) else None for each in items]
-    return None not in names and len(set(names)) == len(names)
-
-
-def shown(value: Any, *, masked: bool) -> str:
-    """Return a value as a difference shows it."""
-    if value is None:
-        return ""
-    if masked:
-        return MASK
-    return value if isinstance(value, str) else str(value)
 
 
 def of_prov(wanted: ClusterObject, found: Object | None, target: str) -> Object | None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from provision.apps.application import Application
 from provision.errors import UsageError
 from provision.inventory import InventoryHost
+from provision.platforms.aws_logs import last_events
 from provision.platforms.lambda_.alias_steps import weights_of
 from provision.platforms.lambda_.function_block import function_block
 from provision.platforms.lambda_.function_calls import LIVE, PLATFORM_LINES, FunctionCalls, made_of
@@ -21,8 +21,6 @@ from provision.platforms.lambda_.function_names import function_name, log_group,
 from provision.platforms.mapped_release import only_app
 from provision.platforms.platform_model import LogsWanted
 
-#: streams of a log that are read for its last lines: each environment of a function has one
-STREAMS = 10
 #: what a command's lines begin with: prov_handler.py
 COMMAND = re.compile(r"\[(?:job )?([a-z0-9 -]+)\] ")
 
@@ -148,33 +146,3 @@ def process_of(text: str) -> str:
     return (
         "release" if re.fullmatch(r"release \d+|migrate", found[1]) and "[job" not in text[:5] else found[1]
     )
-
-
-def last_events(calls: FunctionCalls, group: str, wanted: LogsWanted) -> Iterator[dict[str, Any]]:
-    """Yield events of a log group: those of the last seconds, or the last ones of its newest streams."""
-    if wanted.seconds:
-        since = int((time.time() - wanted.seconds) * 1000)
-        if calls.log_group(group) is not None:
-            yield from calls.every(
-                "logs:FilterLogEvents",
-                "events",
-                sends="nextToken",
-                gets="nextToken",
-                logGroupName=group,
-                startTime=since,
-            )
-        return
-    streams = calls.found(
-        "logs:DescribeLogStreams", logGroupName=group, orderBy="LastEventTime", descending=True, limit=STREAMS
-    )
-    for stream in streams["logStreams"] if streams else ():
-        name = stream["logStreamName"]
-        answer = calls.call(
-            "logs:GetLogEvents",
-            logGroupName=group,
-            logStreamName=name,
-            limit=wanted.lines,
-            startFromHead=False,
-        )
-        for event in answer["events"]:
-            yield {**event, "logStreamName": name}

@@ -10,21 +10,13 @@ from provision.apps.settings import Settings
 from provision.inventory import InventoryHost
 from provision.inventory.fields import OneLine, matching
 from provision.inventory.validation import validate
+from provision.platforms.block_fields import LogDays, Region, RoleArn, SecurityGroup, Subnet
 
 BLOCK = "lambda"
 #: the longest that a function may run, in seconds
 LONGEST = 900
 
-Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region like eu-central-1")]
-RoleArn = Annotated[
-    str,
-    matching(
-        r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", "the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME"
-    ),
-]
 Bucket = Annotated[str, matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")]
-Subnet = Annotated[str, matching(r"subnet-[0-9a-f]+", "the ID of a subnet")]
-SecurityGroup = Annotated[str, matching(r"sg-[0-9a-f]+", "the ID of a security group")]
 
 
 class Canary(Settings):
@@ -70,9 +62,7 @@ class FunctionBlock(Settings):
     )
     subnets: tuple[Subnet, ...] = Field(default=(), description="Subnets of a VPC, to reach what is in it.")
     security_groups: tuple[SecurityGroup, ...] = Field(default=(), description="Security groups in that VPC.")
-    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = Field(
-        default=30, description="Days for which logs are kept."
-    )
+    log_days: LogDays = Field(default=30, description="Days for which logs are kept.")
 
     @model_validator(mode="after")
     def _agrees(self) -> FunctionBlock:

@@ -13,15 +13,13 @@ from typing import Any
 
 from provision.apps.app_releases import short_hash
 from provision.cloud.aws_calls import AwsCalls
-from provision.cloud.cloud_errors import CloudError
 from provision.errors import ProvError
+from provision.platforms.aws_requests import TargetCalls
 from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock
 from provision.values import dataclass
 
 #: the alias that serves
 LIVE = "live"
-#: codes of AWS for what does not exist
-MISSING = ("ResourceNotFoundException", "NotFoundException", "ParameterNotFound", "NoSuchEntity", "404")
 #: seconds between looks, and for a function to become ready
 PERIOD, READY_WITHIN = 1.0, 300
 #: seconds for an answer to an invocation, beyond the longest
@@ -61,7 +59,7 @@ def code_digest(sha256: str) -> str:
     return short_hash(sha256)
 
 
-class FunctionCalls(AwsCalls):
+class FunctionCalls(TargetCalls):
     """Requests for the functions of one target. Raises CloudError for a region or profile that can't be used."""
 
     def __init__(self, block: FunctionBlock) -> None:
@@ -69,29 +67,9 @@ class FunctionCalls(AwsCalls):
         self._block = block
         self._patient: AwsCalls | None = None
 
-    def found(self, action: str, **arguments: Any) -> dict[str, Any] | None:
-        """Return the answer to a request, or None for what does not exist. Raises CloudError."""
-        try:
-            return self.call(action, **arguments)
-        except CloudError as error:
-            if error.code in MISSING:
-                return None
-            raise
-
     def function(self, name: str) -> dict[str, Any] | None:
         """Return a function: "Configuration" and "Tags". Raises CloudError."""
         return self.found("lambda:GetFunction", FunctionName=name)
-
-    def log_group(self, name: str) -> dict[str, Any] | None:
-        """Return a log group, or None. Raises CloudError."""
-        found = self.every(
-            "logs:DescribeLogGroups",
-            "logGroups",
-            sends="nextToken",
-            gets="nextToken",
-            logGroupNamePrefix=name,
-        )
-        return next((each for each in found if each["logGroupName"] == name), None)
 
     def versions(self, name: str) -> list[dict[str, Any]]:
         """Return the published versions of a function, newest first. Raises CloudError."""

@@ -1,4 +1,4 @@
-"""Steps over a function itself: its secrets, its log, its newest state. What serves is a version: alias_steps.py."""
+"""The step over a function itself: its newest state. What serves is a version: alias_steps.py."""
 
 from __future__ import annotations
 
@@ -10,84 +10,15 @@ from typing import Any
 from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory.masking import is_secret
+from provision.platforms.aws_steps import SecretParameter
 from provision.platforms.lambda_.bundle_zip import FunctionBundle, bundle_key, made
 from provision.platforms.lambda_.function_calls import FunctionCalls, VersionContents, code_digest, made_of
 from provision.platforms.lambda_.mapped_functions import MappedFunction
 from provision.platforms.platform_run import Note
-from provision.secrets import MASK, Secret
+from provision.secrets import MASK
 from provision.steps.base import Change, Diff
 
 HANDLER = "prov_handler.handler"
-
-
-class SecretParameter:
-    """A secret as a parameter of SSM. version: the one that has its value, once it was checked.
-
-    live: as SSM has it, or None.
-    """
-
-    def __init__(
-        self,
-        calls: FunctionCalls,
-        mapped: MappedFunction,
-        name: str,
-        value: Secret,
-        live: dict[str, Any] | None,
-    ) -> None:
-        self.path = f"{mapped.parameter_path}/{name}"
-        self.name = f"parameter {self.path}"
-        self.variable = name
-        self.version = 0
-        self._calls, self._mapped, self._value, self._live = calls, mapped, value, live
-
-    def check(self) -> Diff:
-        """Compare the values."""
-        live = self._live
-        if live is None:
-            self.version = 1
-            return Diff([Change("value", "", MASK)])
-        same = live["Value"] == self._value.reveal() and live["Type"] == "SecureString"
-        self.version = int(live["Version"]) + (not same)
-        return Diff([] if same else [Change("value", MASK, MASK)], "as declared" if same else "")
-
-    def apply(self, note: Note) -> None:
-        """Write the value: SSM keeps the ones before, which earlier versions of the function read."""
-        more: dict[str, Any] = {"Overwrite": True}
-        if self._live is None:
-            more = {"Tags": self._mapped.tag_list}
-        answer = self._calls.call(
-            "ssm:PutParameter", Name=self.path, Value=self._value.reveal(), Type="SecureString", **more
-        )
-        self.version = int(answer["Version"])
-
-
-class LogGroup:
-    """Where a function's lines go, and for how long."""
-
-    def __init__(self, calls: FunctionCalls, mapped: MappedFunction) -> None:
-        self.name = f"log group {mapped.log_group}"
-        self._calls, self._mapped = calls, mapped
-        self._exists = False
-
-    def check(self) -> Diff:
-        """Look it up."""
-        live = self._calls.log_group(self._mapped.log_group)
-        self._exists = live is not None
-        wanted = f"{self._mapped.block.log_days} days"
-        if live is None:
-            return Diff([Change("retention", "", wanted)])
-        days = live.get("retentionInDays")
-        now = f"{days} days" if days else "for ever"
-        return Diff([] if now == wanted else [Change("retention", now, wanted)], "as declared")
-
-    def apply(self, note: Note) -> None:
-        """Make it, and set how long lines are kept."""
-        group = self._mapped.log_group
-        if not self._exists:
-            self._calls.call("logs:CreateLogGroup", logGroupName=group, tags=self._mapped.tags)
-        self._calls.call(
-            "logs:PutRetentionPolicy", logGroupName=group, retentionInDays=self._mapped.block.log_days
-        )
 
 
 class NewestState:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from provision.cloud.cloud_errors import DENIED, CloudError
 from provision.errors import ProvError
+from provision.platforms.aws_release import parameters_of
+from provision.platforms.aws_roles import refuse_unusable_role
+from provision.platforms.aws_steps import LogGroup, Removed, SecretParameter, without_rule
 from provision.platforms.lambda_.alias_steps import LiveAlias
 from provision.platforms.lambda_.function_calls import FunctionCalls
-from provision.platforms.lambda_.function_steps import LogGroup, NewestState, SecretParameter
+from provision.platforms.lambda_.function_steps import NewestState
 from provision.platforms.lambda_.mapped_functions import MappedFunction, mapped_functions
 from provision.platforms.lambda_.request_steps import (
     Concurrency,
     FunctionPermissions,
     FunctionUrl,
-    JobRule,
-    Removed,
+    job_rule,
 )
 from provision.platforms.platform_model import DeployOrder, Steps
 from provision.platforms.platform_run import Note, PlatformStep
 from provision.roles.project import Assignment
 
 LAMBDA = "lambda.amazonaws.com"
+ROLES = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html"
 
 
 def steps_of(assignment: Assignment, order: DeployOrder) -> Steps:
@@ -39,23 +40,10 @@ def compared_with(
 ) -> Sequence[PlatformStep]:
     """Return the steps from what AWS has to what applications are to be. Raises ProvError."""
     first = apps[0]
-    refuse_unusable_role(calls, first, note)
+    refuse_unusable_role(calls, first.block.role, "role", LAMBDA, ROLES, note)
     owned = dict(functions_of(calls, first.host.name))
-    parameters = {
-        each["Name"]: each
-        for each in calls.every(
-            "ssm:GetParametersByPath",
-            "Parameters",
-            Path=f"/prov/{first.host.name}",
-            Recursive=True,
-            WithDecryption=True,
-        )
-    }
-    rules = [
-        str(each["Name"])
-        for each in calls.every("events:ListRules", "Rules", NamePrefix=f"{first.host.name}-")
-        if rule_is_of(calls, each, first.host.name)
-    ]
+    parameters = calls.parameters(parameters_of(first.host.name))
+    rules = calls.rules_of(first.host.name)
     steps: list[PlatformStep] = []
     declared: set[str] = set()
     for mapped in apps:
@@ -69,7 +57,7 @@ def compared_with(
             for name, value in mapped.secrets.items()
         ]
         newest = NewestState(calls, mapped, secrets, live, note)
-        jobs = [JobRule(calls, mapped, job) for job in mapped.schedules]
+        jobs = [job_rule(calls, mapped, job) for job in mapped.schedules]
         exists = live is not None
         steps += [LogGroup(calls, mapped), *secrets, newest, LiveAlias(calls, mapped, newest, live)]
         if mapped.block.reserved is not None or (live or {}).get("Concurrency"):
@@ -94,12 +82,6 @@ def functions_of(calls: FunctionCalls, target: str) -> Iterator[tuple[str, dict[
             yield name, found
 
 
-def rule_is_of(calls: FunctionCalls, rule: dict[str, Any], target: str) -> bool:
-    """Return whether prov has made a rule for a target."""
-    tags = calls.call("events:ListTagsForResource", ResourceARN=rule["Arn"]).get("Tags", ())
-    return any((each["Key"], each["Value"]) == ("prov:target", target) for each in tags)
-
-
 def refuse_anothers(mapped: MappedFunction, found: dict[str, Any] | None) -> None:
     """Raise ProvError for a function of an application's name that prov has not made for this target."""
     if found is not None:
@@ -110,39 +92,15 @@ def refuse_anothers(mapped: MappedFunction, found: dict[str, Any] | None) -> Non
 
 
 def undeclared(
-    owned: dict[str, Any], rules: Sequence[str], parameters: dict[str, Any], declared: set[str]
+    owned: dict[str, Any], rules: Iterable[str], parameters: dict[str, Any], declared: set[str]
 ) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     """Yield what is no longer declared, and the requests that remove it: rules first, as they ask functions."""
     for name in rules:
         if name not in declared:
-            requests: list[tuple[str, dict[str, Any]]] = [
-                ("events:RemoveTargets", {"Rule": name, "Ids": ["prov"]}),
-                ("events:DeleteRule", {"Name": name}),
-            ]
-            yield f"rule {name}", requests
+            yield f"rule {name}", without_rule(name)
     for name in owned:
         if name not in declared:
             yield f"function {name}", [("lambda:DeleteFunction", {"FunctionName": name})]
     for path in parameters:
         if path not in declared:
             yield f"parameter {path}", [("ssm:DeleteParameter", {"Name": path})]
-
-
-def refuse_unusable_role(calls: FunctionCalls, mapped: MappedFunction, note: Note) -> None:
-    """Raise ProvError for an execution role that does not exist, or that Lambda may not assume."""
-    name = mapped.block.role.rpartition("/")[2]
-    try:
-        answer = calls.found("iam:GetRole", RoleName=name)
-    except CloudError as error:
-        if error.code not in DENIED:
-            raise
-        note(f"the role {name} is not checked: {error.message}")
-        return
-    where = "Its policy, and who must trust whom:  https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html"
-    if answer is None:
-        raise ProvError(
-            f"there is no role {mapped.block.role}", hint=f"Create it, or correct `role`. {where}"
-        )
-    policy = answer["Role"].get("AssumeRolePolicyDocument") or {}
-    if LAMBDA not in json.dumps(policy):
-        raise ProvError(f"the role {name} does not trust {LAMBDA}, so Lambda can't assume it", hint=where)

@@ -15,16 +15,16 @@ from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.fields import encoded
 from provision.oci import image_packages
+from provision.platforms.aws_release import AwsRelease
 from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock, function_block
 from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
-from provision.platforms.lambda_.rule_times import rule_time
 from provision.platforms.mapped_release import (
-    MappedRelease,
     hosts_services,
     open_to_all,
     unsaid_schedule,
     without_counterpart,
 )
+from provision.platforms.rule_times import rule_time
 from provision.roles.project import Assignment
 from provision.secrets import Secret
 from provision.serving.sites import server_name
@@ -50,7 +50,7 @@ ADAPTERS = {"asgi": "mangum>=0.19,<1", "wsgi": "apig-wsgi>=2.19,<3"}
 
 
 @dataclass(frozen=True)
-class MappedFunction(MappedRelease):
+class MappedFunction(AwsRelease):
     """An application on its target. block: where in AWS it is.  python: version, such as "3.13"."""
 
     block: FunctionBlock
@@ -62,24 +62,14 @@ class MappedFunction(MappedRelease):
         return function_name(self.host.name, self.app.name)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Return the tags that say whose it is."""
-        return {"prov:target": self.host.name, "prov:app": self.app.name}
+    def home(self) -> tuple[str, str]:
+        """Return its region, and the ARN of a role of its account."""
+        return self.block.region, self.block.role
 
     @property
-    def tag_list(self) -> list[dict[str, str]]:
-        """Return them as SSM and EventBridge take tags."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
-
-    def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of something in its region: of the partition and the account that its role is in."""
-        _, partition, _, _, account, *_ = self.block.role.split(":")
-        return f"arn:{partition}:{service}:{self.block.region}:{account}:{resource}"
-
-    @property
-    def parameter_path(self) -> str:
-        """Return the path of its parameters in SSM."""
-        return f"/prov/{self.host.name}/{self.app.name}"
+    def log_days(self) -> int:
+        """Return the days for which its lines are kept."""
+        return self.block.log_days
 
     @property
     def log_group(self) -> str:

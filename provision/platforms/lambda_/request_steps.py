@@ -6,9 +6,9 @@ Source: Lambda API reference, CreateFunctionUrlConfig, AddPermission; EventBridg
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
+from provision.platforms.aws_steps import ScheduledRule
 from provision.platforms.lambda_.function_calls import LIVE, FunctionCalls
 from provision.platforms.lambda_.function_names import rule_name
 from provision.platforms.lambda_.mapped_functions import MappedFunction
@@ -140,55 +140,15 @@ def shown(who: str, action: str, limits: dict[str, Any]) -> str:
     return f"{who}: {action} ({found})" if found else f"{who}: {action}"
 
 
-class JobRule:
-    """A rule of EventBridge that starts a job at its times."""
-
-    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, job: str) -> None:
-        self.rule = rule_name(mapped.name, job)
-        self.name = f"rule {self.rule}"
-        self._calls, self._mapped, self._job = calls, mapped, job
-        self._target = mapped.arn("lambda", f"function:{mapped.name}:{LIVE}")
-        self._input = json.dumps({"prov": f"job {job}"})
-        self._live: dict[str, Any] | None = None
-        self._targets: Sequence[dict[str, Any]] = ()
-
-    def check(self) -> Diff:
-        """Compare its times, and what it starts."""
-        wanted = {
-            "times": self._mapped.schedules[self._job],
-            "state": "ENABLED",
-            "starts": f"{self._target} {self._input}",
-        }
-        live = self._live = self._calls.found("events:DescribeRule", Name=self.rule)
-        now: dict[str, str] = {}
-        if live is not None:
-            self._targets = self._calls.call("events:ListTargetsByRule", Rule=self.rule).get("Targets", ())
-            now = {
-                "times": str(live.get("ScheduleExpression", "")),
-                "state": str(live.get("State", "")),
-                "starts": ", ".join(f"{each['Arn']} {each.get('Input', '')}" for each in self._targets),
-            }
-        changes = [
-            Change(key, now.get(key, ""), value) for key, value in wanted.items() if now.get(key) != value
-        ]
-        return Diff(changes, "" if changes else "as declared")
-
-    def apply(self, note: Note) -> None:
-        """Set both. A failed run is not repeated: the next time comes."""
-        calls = self._calls
-        times = self._mapped.schedules[self._job]
-        more = {} if self._live else {"Tags": self._mapped.tag_list}
-        calls.call("events:PutRule", Name=self.rule, ScheduleExpression=times, State="ENABLED", **more)
-        others = [each["Id"] for each in self._targets if each["Id"] != "prov"]
-        if others:
-            calls.call("events:RemoveTargets", Rule=self.rule, Ids=others)
-        target = {
-            "Id": "prov",
-            "Arn": self._target,
-            "Input": self._input,
-            "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
-        }
-        calls.call("events:PutTargets", Rule=self.rule, Targets=[target])
+def job_rule(calls: FunctionCalls, mapped: MappedFunction, job: str) -> ScheduledRule:
+    """Return the step of a rule that starts a job at its times."""
+    starts = {
+        "Arn": mapped.arn("lambda", f"function:{mapped.name}:{LIVE}"),
+        "Input": json.dumps({"prov": f"job {job}"}),
+        "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
+    }
+    name = rule_name(mapped.name, job)
+    return ScheduledRule(calls, name, mapped.schedules[job], mapped.tag_list, lambda: starts)
 
 
 class Concurrency:
@@ -218,22 +178,3 @@ class Concurrency:
 def number(reserved: int | None) -> str:
     """Return a number of concurrent requests as plans show it."""
     return "not reserved" if reserved is None else str(reserved)
-
-
-class Removed:
-    """Something that is no longer declared. calls_of: requests that remove it: action and arguments."""
-
-    def __init__(
-        self, calls: FunctionCalls, what: str, requests: Sequence[tuple[str, dict[str, Any]]]
-    ) -> None:
-        self.name = f"no {what}"
-        self._calls, self._requests = calls, requests
-
-    def check(self) -> Diff:
-        """It is there: it was listed."""
-        return Diff([Change("resource", "present", "absent")])
-
-    def apply(self, note: Note) -> None:
-        """Remove it."""
-        for action, arguments in self._requests:
-            self._calls.found(action, **arguments)
