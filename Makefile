@@ -16,6 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 AS_ROOT := sh tests/as_root
 # Ansible with its collections, for the comparison of all modules
 ANSIBLE := tests/lab/like_ansible/.venv
+# ministack, which pins botocore, for the tests of ECS
+MINISTACK := build/ministack
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 # an extra of pyproject.toml, installed where a module of it is missing: module, extra
@@ -78,7 +80,7 @@ check: $(STAMP)
 	$(PYTEST) -q tests/unit/test_voice.py
 
 # logic, as the user who runs make
-unit: $(STAMP)
+unit: $(STAMP) $(MINISTACK)/.installed
 	$(call NEED,unit)
 	$(PYTEST) -n $(WORKERS) tests/unit
 
@@ -97,7 +99,7 @@ lab-test: $(STAMP)
 
 # show which lines of provision/ the tests of `make unit agent-test` leave out; not a gate
 # What agents run in processes of their own is not counted.
-coverage: $(STAMP)
+coverage: $(STAMP) $(MINISTACK)/.installed
 	$(call NEED,unit agent steps_more)
 	$(call EXTRA,pytest_cov,coverage)
 	$(AS_ROOT) $(PYTEST) -q -n $(WORKERS) --cov=provision --cov-report=term tests/unit tests/agent tests/steps_more
@@ -141,9 +143,9 @@ DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_dat
 SAMPLED ?= tests/lab/test_changed_fronts.py tests/lab/test_deploy.py tests/lab/test_exactness.py tests/lab/test_like_ansible.py \
 	tests/lab/test_own_server.py tests/lab/test_postgres.py tests/lab/test_prov_test.py tests/lab/test_servers.py \
 	tests/lab/test_steps_more.py tests/lab/test_traffic.py tests/lab/test_unit_kinds.py tests/lab/test_used_services.py \
-	tests/agent/test_cases.py tests/unit/test_kubernetes_deploy.py tests/unit/test_kubernetes_releases.py tests/unit/test_lambda.py
+	tests/agent/test_cases.py tests/unit/test_ecs.py tests/unit/test_kubernetes_deploy.py tests/unit/test_kubernetes_releases.py tests/unit/test_lambda.py
 PROOFS ?= tests/prove $(DRAWN) $(SAMPLED) tests/agent/test_users_races.py
-prove: $(STAMP) $(ANSIBLE)/.installed
+prove: $(STAMP) $(ANSIBLE)/.installed $(MINISTACK)/.installed
 	$(call NEED,prove)
 	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) WHOLE=1 \
 		$(PYTEST) $(PROOFS)
@@ -170,6 +172,11 @@ bench: $(STAMP) bench/.venv/.installed
 $(ANSIBLE)/.installed: tests/lab/like_ansible/requirements.txt
 	test -x $(ANSIBLE)/bin/python || $(PYTHON) -m venv $(ANSIBLE)
 	$(ANSIBLE)/bin/python -m pip install -q --disable-pip-version-check -r tests/lab/like_ansible/requirements.txt
+	@touch $@
+
+$(MINISTACK)/.installed: tests/unit/aws_server/requirements.txt
+	test -x $(MINISTACK)/bin/python || $(PYTHON) -m venv $(MINISTACK)
+	$(MINISTACK)/bin/python -m pip install -q --disable-pip-version-check -r tests/unit/aws_server/requirements.txt
 	@touch $@
 
 bench/.venv/.installed: bench/requirements.txt

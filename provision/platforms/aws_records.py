@@ -3,8 +3,8 @@
     /prov-records/TARGET/NAME/7           a record's seventh text, and how many further pieces it has
     /prov-records/TARGET/NAME/7.ID.1      a piece of it
 
-SSM replaces a parameter whatever it was, but creates one only if there is none of its name (PutParameter). So the next
-text has the next number: of two clients that write it, one does. The newest number counts, and the ones before go later.
+SSM replaces a parameter whatever it was, but creates one only if there is none of its name (PutParameter). So the
+next text has the next number: of two clients that write it, one does. The newest number counts; earlier ones go.
 They are SecureStrings, and not below /prov/TARGET, which applications may read. Source: SSM API reference; quotas.
 """
 

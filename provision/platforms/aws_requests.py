@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from provision.cloud.aws_calls import AwsCalls
 from provision.cloud.cloud_errors import CloudError
+from provision.platforms.aws_release import TARGET
 
 #: codes of AWS for what does not exist
 MISSING = (
@@ -45,10 +47,20 @@ class TargetCalls(AwsCalls):
         return {str(each["Name"]): each for each in found}
 
     def rules_of(self, target: str) -> dict[str, dict[str, Any]]:
-        """Return the rules of EventBridge that prov has made for a target, by name. Raises CloudError."""
+        """Return the rules of EventBridge that prov has made for a target, by name, with their tags as "Tags".
+
+        Raises CloudError.
+        """
         found = {}
         for each in self.every("events:ListRules", "Rules", NamePrefix=f"{target}-"):
-            tags = self.call("events:ListTagsForResource", ResourceARN=each["Arn"]).get("Tags", ())
-            if any((tag["Key"], tag["Value"]) == ("prov:target", target) for tag in tags):
-                found[str(each["Name"])] = each
+            answer = self.call("events:ListTagsForResource", ResourceARN=each["Arn"])
+            tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
+            if tags.get(TARGET) == target:
+                found[str(each["Name"])] = {**each, "Tags": tags}
         return found
+
+
+def aws_line(region: str, profile: str | None, *words: str) -> str:
+    """Return a command line of AWS's own program."""
+    given = ["--profile", profile] if profile else []
+    return shlex.join(["aws", *given, "--region", region, *words])

@@ -8,7 +8,7 @@ from typing import Any
 from provision.errors import ProvError
 from provision.platforms.aws_release import AwsRelease
 from provision.platforms.aws_requests import TargetCalls
-from provision.platforms.document_changes import differences
+from provision.platforms.document_changes import differences, flat, without_empty
 from provision.platforms.platform_run import Note
 from provision.secrets import MASK, Secret
 from provision.steps.base import Change, Diff
@@ -121,8 +121,9 @@ class ScheduledRule:
         ):
             if now != wanted:
                 yield Change(key, str(now), wanted)
-        before = {str(each["Id"]): each for each in self._targets}
-        yield from differences(before, {STARTED: {"Id": STARTED, **self._starts()}}, path="starts")
+        before = {f"starts {each['Id']}": each for each in self._targets}
+        after = {f"starts {STARTED}": {"Id": STARTED, **self._starts()}}
+        yield from differences(flat(without_empty(before)), flat(without_empty(after)))
 
     def apply(self, note: Note) -> None:
         """Set both. A failed run is not repeated: the next time comes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from provision.secrets import MASK
@@ -38,3 +38,25 @@ def shown(value: Any, path: str, hidden: Hidden | None) -> str:
         return ""
     text = value if isinstance(value, str) else str(value)
     return MASK if hidden and hidden(path, text) else text
+
+
+def without_empty(value: Any) -> Any:
+    """Return a value without what is empty, zero or false, in which answers of AWS differ from requests."""
+    if isinstance(value, dict):
+        inner = {name: without_empty(each) for name, each in value.items()}
+        return {name: each for name, each in inner.items() if each not in ({}, [], None, "", 0, False)}
+    if isinstance(value, list):
+        return [without_empty(each) for each in value]
+    return value
+
+
+def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the inner values of a document, by their paths: one that is new differs in each of them."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        inner = f"{path}.{name}" if path else str(name)
+        if isinstance(value, Mapping):
+            found |= flat(value, inner)
+        else:
+            found[inner] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return found

@@ -1,4 +1,4 @@
-"""Requests to ECS for the services of a target. Source: Amazon ECS API reference; Elastic Load Balancing API reference."""
+"""Requests to ECS for the services of a target. Source: API references of ECS and Elastic Load Balancing."""
 
 from __future__ import annotations
 
@@ -60,6 +60,20 @@ class EcsCalls(TargetCalls):
             raise
         found: dict[str, Any] = {**answer["taskDefinition"], "tags": answer.get("tags", [])}
         return found if found.get("status", "ACTIVE") == "ACTIVE" else None
+
+    def first_definition(self, family: str) -> dict[str, Any] | None:
+        """Return the first revision of a family that is active; None if none is. Raises CloudError."""
+        arns = self.every(
+            "ecs:ListTaskDefinitions",
+            "taskDefinitionArns",
+            sends="nextToken",
+            gets="nextToken",
+            familyPrefix=family,
+            status="ACTIVE",
+        )
+        own = (arn for arn in map(str, arns) if arn.rpartition("/")[2].rpartition(":")[0] == family)
+        first = next(own, None)
+        return self.definition(first) if first else None
 
     def tasks(self, **which: Any) -> list[dict[str, Any]]:
         """Return tasks of the cluster, newest first. which: arguments of ListTasks. Raises CloudError."""

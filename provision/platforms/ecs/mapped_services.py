@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Literal
 
 from provision.apps.app_model import App
-from provision.apps.app_releases import Release
 from provision.apps.process_parts import ImageSettings
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost, Problems
@@ -43,7 +42,7 @@ Kind = Literal["web", "process", "job", "release"]
 
 
 @dataclass(frozen=True)
-class Part:
+class AppPart:
     """A part of an application. name: as people know it.  seconds: that it may take, or has to stop.
 
     alone: it never runs twice at once.
@@ -94,7 +93,7 @@ class MappedService(AwsRelease):
         """Return its tags as ECS takes them."""
         return [{"key": key, "value": value} for key, value in self.tags.items()]
 
-    def name_of(self, part: Part) -> str:
+    def name_of(self, part: AppPart) -> str:
         """Return the name of a part's service, task definition or rule."""
         return part_name(self.host.name, self.app.name, part.component)
 
@@ -111,15 +110,15 @@ class MappedService(AwsRelease):
         return found
 
     @property
-    def web(self) -> Part:
+    def web(self) -> AppPart:
         """Return the web process."""
-        return Part("web", "web", (), self.app.timeout + 10, self.block.count)
+        return AppPart("web", "web", (), self.app.timeout + 10, self.block.count)
 
     @property
-    def processes(self) -> list[Part]:
+    def processes(self) -> list[AppPart]:
         """Return the processes beside it."""
         return [
-            Part(
+            AppPart(
                 "process",
                 name,
                 each.command,
@@ -131,21 +130,24 @@ class MappedService(AwsRelease):
         ]
 
     @property
-    def jobs(self) -> list[Part]:
+    def jobs(self) -> list[AppPart]:
         """Return its jobs."""
-        return [Part("job", name, each.command, each.timeout) for name, each in self.app.jobs.items()]
+        return [AppPart("job", name, each.command, each.timeout) for name, each in self.app.jobs.items()]
 
     @property
-    def before_service(self) -> list[Part]:
+    def before_service(self) -> list[AppPart]:
         """Return the commands of its release, in order."""
         app, found = self.app, []
         if app.django and app.django.migrate:
             command = ("python", app.django.manage, "migrate", "--noinput")
-            found.append(Part("release", "migrate", command, MIGRATE_TIMEOUT))
-        return [*found, *(Part("release", str(n), c.command, c.timeout) for n, c in enumerate(app.chores, 1))]
+            found.append(AppPart("release", "migrate", command, MIGRATE_TIMEOUT))
+        return [
+            *found,
+            *(AppPart("release", str(n), c.command, c.timeout) for n, c in enumerate(app.chores, 1)),
+        ]
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[AppPart]:
         """Return all its parts."""
         return [*self.before_service, self.web, *self.processes, *self.jobs]
 

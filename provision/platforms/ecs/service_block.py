@@ -29,7 +29,7 @@ Cluster = Annotated[str, matching(r"[A-Za-z0-9_-]{1,255}", "the name of a cluste
 ListenerArn = Annotated[
     str,
     matching(
-        r"arn:aws[\w-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[\w-]+/[0-9a-f]+/[0-9a-f]+",
+        r"arn:aws[\w-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[\w-]+/[0-9a-z]+/[0-9a-z]+",
         "the ARN of a listener of an application load balancer",
     ),
 ]
@@ -57,7 +57,7 @@ class ServiceBlock(Settings):
     registry: Repository = Field(description="Where the images are: that of `shop` is REGISTRY/shop:RELEASE.")
     pull_secret: SecretArn | None = Field(
         default=None,
-        description="The secret of Secrets Manager with the login to the registry. Default: the execution role's rights.",
+        description="The secret of Secrets Manager with the login to the registry. Default: the execution role.",
     )
     execution_role: RoleArn = Field(
         description="The execution role: what ECS needs to start tasks: images, secrets, logs."

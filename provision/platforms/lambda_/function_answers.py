@@ -6,7 +6,6 @@ Source: Lambda API reference, GetFunction, GetAlias; CloudWatch Logs API referen
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from provision.apps.application import Application
 from provision.errors import UsageError
 from provision.inventory import InventoryHost
 from provision.platforms.aws_logs import last_events
+from provision.platforms.aws_requests import aws_line
 from provision.platforms.lambda_.alias_steps import weights_of
 from provision.platforms.lambda_.function_block import function_block
 from provision.platforms.lambda_.function_calls import LIVE, PLATFORM_LINES, FunctionCalls, made_of
@@ -50,8 +50,7 @@ def instead(host: InventoryHost, command: str) -> str:
 def aws(host: InventoryHost, *words: str) -> str:
     """Return a command line of AWS's for a target. Raises ConfigErrors."""
     block = function_block(host)
-    profile = ["--profile", block.profile] if block.profile else []
-    return shlex.join(["aws", *profile, "--region", block.region, *words])
+    return aws_line(block.region, block.profile, *words)
 
 
 def status_of(host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any]:
