@@ -241,14 +241,8 @@ class Release:
 
     @property
     def credentials_folder(self) -> str:
-        """Return the folder of its credentials; root and the application's user may read it."""
+        """Return the folder of the files that systemd makes its credentials of (serving/credentials.py)."""
         return f"/etc/prov/{self.app.name}.credentials"
-
-    @property
-    def command_environment(self) -> dict[str, str | Secret]:
-        """Return the environment of commands that prov runs as the application: they find credentials, too."""
-        found = {"CREDENTIALS_DIRECTORY": self.credentials_folder} if self.credentials else {}
-        return {**self.environment, **found}
 
 
 def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] = ()) -> Release:

@@ -25,6 +25,7 @@ from provision.roles.server_params import ServerParams, check_program, program_o
 from provision.secrets import Secret
 from provision.serving import workers
 from provision.serving.app_parts import part_of
+from provision.serving.credentials import credential_lines, credential_paths
 from provision.serving.unit_texts import unit_text
 from provision.steps import command, files, service_environment
 from provision.system.writers import HERE, systemd_environment
@@ -134,6 +135,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
     folder = release.inside(link)
     modules = release.search_path(link)
     argv = [word for words in program.argv for word in words.split()]
+    read = credential_paths(c, release, in_image=program.inside is not None)
     values = {
         "app": app,
         "p": p,
@@ -149,7 +151,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "folder": folder,
         "guarded": app.auth is not None and app.auth.by == "django",
         "environment_path": environment_path(app),
-        "credentials": credential_paths(release),
+        "credentials": credential_lines(read),
         "socket_folder": socket_folder(app),
         "health": health_url(app),
         "current_folder": release.inside(release.current),
@@ -168,7 +170,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         jobs=workers.job_units(c, release, plain),
         reads=(
             environment_path(app),
-            *credential_paths(release).values(),
+            *read.values(),
             *(f"{release.root}/{file}" for file in app.files),
         ),
     )
@@ -207,21 +209,6 @@ def environment_file(c: Host, release: Release) -> Outcome:
     # also without a secret: the last secret may have just been removed, and diffs would show it
     path = environment_path(release.app)
     return service_environment.environment_file(c, path, Secret(text), mode=0o600, owner="root")
-
-
-def credential_paths(release: Release) -> dict[str, str]:
-    """Return the files that systemd hands to an application's processes as credentials, by name."""
-    return {name: f"{release.credentials_folder}/{name}" for name in sorted(release.credentials)}
-
-
-def credential_files(c: Host, release: Release) -> None:
-    """Write the credentials of an application. Its group may read them, for the commands of a release: these run as
-    its user, and not in units of its own."""
-    group = release.app.user
-    if release.credentials:
-        files.directory(c, release.credentials_folder, mode=0o750, owner="root", group=group)
-    for name, path in credential_paths(release).items():
-        files.file(c, path, release.credentials[name], mode=0o640, owner="root", group=group)
 
 
 def served(c: Host) -> list[Application]:
@@ -288,7 +275,7 @@ def loads(c: Host, release: Release) -> None:
     files.file(c, path, text, mode=0o644)
     state = [visible(release.environment), app.interface, app.target, text, *sorted(release.credentials)]
     environment = {
-        **release.command_environment,
+        **release.environment,
         "PYTHONPATH": release.search_path(release.path),
         "PROV_INTERFACE": app.interface,
         "PROV_TARGET": app.target,
@@ -302,6 +289,7 @@ def loads(c: Host, release: Release) -> None:
             user=app.user,
             cwd=release.root,
             environment=environment,
+            credentials=release.credentials,
         )
 
 

@@ -71,12 +71,14 @@ def execute(
     stdin: bytes = b"",
     on_line: Optional[Callable[[str], None]] = None,
     held: Sequence[int] = (),
+    prepare: Optional[Callable[[], None]] = None,
 ) -> Result:
     """Run argv to its end and return its result.
 
     timeout: seconds, after which the whole process group is killed and StepError raised.
     user: run as that user, with their groups.  on_line: called with each line of output as it arrives.
     held: descriptors that the command keeps open (Ledger.held); commands of another user do not get them.
+    prepare: called in the command's process before it becomes the user; what it raises is a StepError here.
     """
     try:
         folder = open_folder(cwd, user)
@@ -85,7 +87,7 @@ def execute(
     except PermissionError:
         return Result(argv, 126, "", "%s: permission denied" % cwd)
     env = {**BASE_ENVIRONMENT, **proxies()}
-    become: Optional[Callable[[], None]] = None
+    become = prepare
     if user:
         entry = account(user)
         env.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
@@ -93,6 +95,8 @@ def execute(
         def become() -> None:
             # a step that acts as another user (identity.acting_as) has kept root's real id
             os.seteuid(os.getuid())
+            if prepare:
+                prepare()
             os.initgroups(user, entry.pw_gid)
             os.setgid(entry.pw_gid)
             os.setuid(entry.pw_uid)
@@ -114,6 +118,12 @@ def execute(
         return Result(argv, 127, "", "%s: not found" % argv[0])
     except PermissionError:
         return Result(argv, 126, "", "%s: not executable" % argv[0])
+    except subprocess.SubprocessError:
+        # its message says no more than that
+        raise StepError(
+            "could not prepare the process for %s" % argv[0],
+            hint="It needs root, which may mount file systems and change users.",
+        ) from None
     finally:
         os.close(folder)
     return communicate(process, argv, stdin, timeout, on_line)

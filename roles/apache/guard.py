@@ -7,7 +7,7 @@ not run in the front's Apache: it would need every application's packages, secre
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,9 @@ from provision.apps.app_releases import OURS, named_in, short_hash, visible
 from provision.inventory.fields import encoded
 from provision.role import Host
 from provision.roles.role_host import role_file
+from provision.serving.credentials import credential_lines, read_by
 from provision.serving.front_answers import PARTS
-from provision.serving.instances import credential_paths, environment_path
+from provision.serving.instances import environment_path, instance
 from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait
 from provision.system.writers import HERE
@@ -31,13 +32,14 @@ SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"
 class AuthServer:
     """The Apache that checks the users of one release. files: in `.prov/` of the release.
 
-    service, socket: the texts of its units.
+    service, socket: the texts of its units.  reads: the files of its credentials.
     """
 
     site: Site
     files: Mapping[str, str]
     service: str
     socket: str
+    reads: Sequence[str] = ()
 
     @property
     def app(self) -> App:
@@ -75,10 +77,11 @@ def guard(c: Host, site: Site) -> AuthServer:
     link = release.instance_link(HERE)
     ours = f"{link}/{OURS[0]}"
     folder = release.inside(link)
+    credentials = read_by(release, instance(c, site.app).reads)
     values: dict[str, Any] = {
         "app": site.app,
         "environment_path": environment_path(site.app),
-        "credentials": credential_paths(release),
+        "credentials": credential_lines(credentials),
         "folder": folder,
         "argv": [f"{link}/.venv/bin/python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
     }
@@ -107,6 +110,7 @@ def guard(c: Host, site: Site) -> AuthServer:
         },
         service=c.render("auth.service.j2", role="", **values),
         socket=c.render("auth.socket.j2", role="", **values),
+        reads=tuple(credentials.values()),
     )
 
 
@@ -125,12 +129,11 @@ def start(c: Host, found: AuthServer) -> None:
         stamp=(f"{ours}/auth-loads", found.id),
         user=app.user,
         cwd=release.root,
-        environment={**release.command_environment, "PYTHONPATH": release.search_path(release.path)},
+        environment={**release.environment, "PYTHONPATH": release.search_path(release.path)},
+        credentials=release.credentials,
     )
     files.link(c, release.instance_link(found.id), f"../releases/{release.id}")
-    settings = [
-        files.watched(c, path) for path in (environment_path(app), *credential_paths(release).values())
-    ]
+    settings = [files.watched(c, path) for path in (environment_path(app), *found.reads)]
     service = systemd.unit(c, f"{found.name}@{found.id}.service", found.service)
     socket = systemd.unit(c, f"{found.name}@{found.id}.socket", found.socket)
     systemd.service(c, f"{found.name}@{found.id}.socket", restart_on=[socket])

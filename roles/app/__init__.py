@@ -18,7 +18,8 @@ from provision.controller.events import Attention
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
-from provision.serving.instances import credential_files, environment_file, loads
+from provision.serving.credentials import credential_files
+from provision.serving.instances import environment_file, loads, program_for
 from provision.serving.starting import settle, settle_built
 from provision.serving.workers import PROGRAMS, are_there
 from provision.steps import (
@@ -81,7 +82,7 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
         # the release in service reads it whenever it restarts
         with part_of(c, app, "environment"):
             environment_file(c, release)
-            credential_files(c, release)
+            credential_files(c, release, in_image=program_for(c, app).inside is not None)
     c.on_failure(lambda: without_release(c, release))
     collected = chores.collected_in_source(release)
     files_of(c, release, collected)

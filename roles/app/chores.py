@@ -56,6 +56,7 @@ def own(c: Host, release: Release, chore: Chore, number: int) -> None:
         user=release.app.user,
         cwd=release.root,
         environment=environment(release),
+        credentials=release.credentials,
         timeout=chore.timeout,
     )
 
@@ -82,7 +83,7 @@ def has_new_database(release: Release) -> bool:
 def environment(release: Release) -> dict[str, str | Secret]:
     """Return the environment of an application's commands: that of its processes."""
     return {
-        **release.command_environment,
+        **release.environment,
         "PYTHONPATH": release.search_path(release.path),
         "PATH": programs_of(release.path),
         "HOME": release.data,
@@ -113,6 +114,7 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             user=user,
             cwd=release.root,
             environment={**environment(release), **covered},
+            credentials=release.credentials,
         )
 
     if check_deploy if app.django.check_deploy is None else app.django.check_deploy:

@@ -180,7 +180,7 @@ ELSEWHERE = {
         "Hold", "Linger", "Module", "OwnTable", "Owner", "NoGroup", "NoPackages", "NoUser", "Packages",
         "DatabaseRole", "MadePassword", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
-    "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
+    "it refuses a folder that others can change, before it reads anything": ["Credential", "PackageFile"],
     "they act in releases, folders of root's alone": [
         "ApplicationCommand", "Built", "BuiltRelease", "EnvironmentBefore", "ReleaseServed", "ReleasesKnown",
         "SchemaKnown",

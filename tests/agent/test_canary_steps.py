@@ -26,6 +26,7 @@ from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.configuration import Configuration
+from provision.steps.credentials import Credential
 from provision.steps.cron import Job
 from provision.steps.debconf import Answers
 from provision.steps.fetch import Download, Unpack
@@ -55,6 +56,13 @@ Make = Callable[[str, Secret], Step]
 STEPS: dict[str, Make] = {
     "Command.environment": lambda at, s: Command(SHOWS, environment={"A": s}, **REASON),
     "Command.stdin": lambda at, s: Command(SHOWS, stdin=s, **REASON),
+    "Command.credentials": lambda at, s: Command(
+        ["sh", "-c", 'cat "$CREDENTIALS_DIRECTORY/A"; exit 3'], credentials={"A": s}, **REASON
+    ),
+    "Credential.content": lambda at, s: Credential(f"{at}/c", "c", s),
+    "Script.credentials": lambda at, s: Script(
+        '#!/bin/sh\ncat "$CREDENTIALS_DIRECTORY/A"; exit 3\n', credentials={"A": s}, **REASON
+    ),
     "Script.environment": lambda at, s: Script(
         '#!/bin/sh\necho "$A"; exit 3\n', environment={"A": s}, **REASON
     ),

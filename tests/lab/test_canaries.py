@@ -45,8 +45,6 @@ if p.fail:
 #: files in which a canary belongs, with their modes; what is kept for an undo is in root's own folder
 PLACES = {
     "/etc/prov/hello.env": "600 root",
-    "/etc/prov/hello.credentials/FERNET": "640 root",
-    "/etc/prov/hello.credentials/JOINED": "640 root",
     "/etc/vault.conf": "600 root",
 }
 #: of systemd, for one unit's processes alone
@@ -146,7 +144,8 @@ def test_the_disk_has_canaries_where_they_belong(project: Project) -> None:
     assert CANARY not in on(NAME, "sh", "-c", others)
     written = on(NAME, "cat", "/etc/prov/hello.env")
     assert all(word[:7] in written for word in (NAMED, VAULTED, REFERRED))
-    assert on(NAME, "cat", "/etc/prov/hello.credentials/FERNET") == ENVIRONMENT
+    at = "/etc/prov/hello.credentials/FERNET.cred"
+    assert on(NAME, "systemd-creds", "decrypt", "--name=FERNET", at, "-") == ENVIRONMENT
     assert on(NAME, "sh", "-c", "ls /srv/hello/venvs/*/lib/*/site-packages").count("shopdep.py") == 1
 
 

@@ -197,8 +197,9 @@ def keeps_its_secret(project: Project) -> None:
         for unit in ("app-shop", "app-shop_beat", "app-shop_worker")
     }
     files = ["/etc/prov/shop.credentials", *(line.partition("=")[2] for line in folders)]
-    for user, status in (("app-shop", "0"), ("nobody", "1"), ("www-data", "1")):
+    for user, allowed in (("app-shop", files[1:]), ("nobody", []), ("www-data", [])):
         for folder in files:
+            status = "0" if folder in allowed else "1"
             shell = f"runuser -u {user} -- cat {folder}/KEY >/dev/null 2>&1; echo $?"
             assert (user, folder, on(NAME, "sh", "-c", shell)) == (user, folder, status)
     assert on(NAME, "sh", "-c", "grep -c c4n4ry /etc/prov/shop.env || true") == "0"

@@ -184,10 +184,8 @@ def test_credentials_are_no_part_of_the_environment(source: Path) -> None:
     settings: dict[str, Any] = {"environment": {"DB_PASSWORD": "a"}, "secrets": {"KEY": "b"}}
     plain, credentials = release(source, **settings), release(source, **settings, secrets_as="credentials")
     assert plain.environment["KEY"] == credentials.credentials["KEY"] == Secret("b")
-    assert plain.credentials == {} and "CREDENTIALS_DIRECTORY" not in plain.command_environment
-    assert "KEY" not in credentials.command_environment
+    assert plain.credentials == {} and "KEY" not in credentials.environment
     assert credentials.environment["DB_PASSWORD"] == Secret("a")
-    assert credentials.command_environment["CREDENTIALS_DIRECTORY"] == "/etc/prov/shop.credentials"
 
 
 def test_releases_with_the_same_requirements_share_an_environment(source: Path) -> None:

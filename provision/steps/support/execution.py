@@ -3,13 +3,14 @@
 import re
 import shlex
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Ref, Step, check_path, check_text, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed, revealed_text
 from provision.steps.support.foresight import COMMANDS, foresee
+from provision.steps.support.handed_credentials import VARIABLE, check_credentials, folder_of, handing
 from provision.system.command_execution import account, failure
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Execution(Step):
     the exit status is 0). Until then it counts as failed, and is tried again as `retries` and `delay` say.
     user, cwd, environment, stdin: of the process.  Values of environment, and stdin, may be Secrets, which
     are masked wherever they appear.
+    credentials: Secrets by name, which the process finds as files in $CREDENTIALS_DIRECTORY, as from
+    LoadCredential= in a unit. They are in memory, and only it and what it starts see them. This needs root.
     outcome.stdout and outcome.stderr hold its output.
     """
 
@@ -56,6 +59,7 @@ class Execution(Step):
     cwd: str = "/"
     environment: Environment = ()  # type: ignore[assignment]
     stdin: Union[str, bytes, Secret] = b""
+    credentials: Mapping[str, Secret] = ()  # type: ignore[assignment]
 
     DEADLINE = 600.0
 
@@ -93,6 +97,7 @@ class Execution(Step):
             raise ValueError("until must be an exit status or a regular expression, not %r" % (self.until,))
         check_path(self.cwd, "cwd")
         check_environment(self.environment)
+        check_credentials(self.credentials)
         if not isinstance(self.stdin, (str, bytes, Secret)):
             raise ValueError("stdin must be text, bytes or a Secret, not %r" % (self.stdin,))
         if self.user:
@@ -141,7 +146,7 @@ class Execution(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         for folder in self.fills:
             host.files.filling(folder)
-        result = self.start(host, **self._options(), stdin=self._input())
+        result = self.start(host, **self._options(host), stdin=self._input())
         foresee(host, COMMANDS, self.label())
         self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if not host.planned:
@@ -189,15 +194,15 @@ class Execution(Step):
 
     def _lost(self, host: "System") -> bool:
         """Return whether the recheck says that what the stamp stands for is no longer so."""
-        if not self.recheck or not host.runnable(self.recheck[0]):
+        if not self.recheck or not host.runnable(self.recheck[0]) or not self._hands(host):
             return False
-        return host.ask(self.recheck, **{**self._options(), "cwd": "/"}).status == 1
+        return host.ask(self.recheck, **{**self._options(host), "cwd": "/"}).status == 1
 
     def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:
         """Return the exit status of a test. None in a plan, if what it looks at is only foreseen."""
         if host.planned and not self._there(host, argv):
             return None
-        result = host.ask(argv, **self._options())
+        result = host.ask(argv, **self._options(host))
         if result.status == 127 and argv is self.only_if:
             if host.planned:
                 return None
@@ -206,14 +211,27 @@ class Execution(Step):
 
     def _there(self, host: "System", argv: Sequence[str]) -> bool:
         """Return whether program, folder and user exist on the host, and are not only foreseen."""
+        if not self._hands(host):
+            return False
         user = self.user or self.as_user
         try:
             return host.runnable(argv[0]) and host.runnable(self.cwd) and bool(not user or account(user))
         except StepError:
             return False
 
-    def _options(self) -> Dict[str, object]:
-        return {"user": self.user, "cwd": self.cwd, "environment": revealed(self.environment)}
+    def _hands(self, host: "System") -> bool:
+        """Return whether a command can get its credentials: a plan makes no folder for them."""
+        return not self.credentials or host.runnable(host.ledger.home)
+
+    def _options(self, host: "System") -> Dict[str, object]:
+        environment = revealed(self.environment)
+        found: Dict[str, object] = {"user": self.user, "cwd": self.cwd, "environment": environment}
+        if self.credentials:
+            # prov's own records: a command has no business there
+            place = host.ledger.home
+            environment[VARIABLE] = folder_of(place)
+            found["prepare"] = handing(self.credentials, place, self.user or host.user)
+        return found
 
     def _input(self) -> bytes:
         return self.stdin if isinstance(self.stdin, bytes) else revealed_text(self.stdin).encode()
