@@ -41,7 +41,7 @@ class Authority(AuthorityFiles):
             encrypt(self)
 
     def key_id(self) -> str:
-        """Return the identifier of the authority's key, in hex, as in certificates (RFC 5280, 4.2.1.1).
+        """Return the identifier of the key that signs, in hex, as in certificates (RFC 5280, 4.2.1.1).
 
         "" if there is no authority yet. Raises ProvError if its certificate can't be read, or is not the
         key's.
@@ -65,7 +65,7 @@ class Authority(AuthorityFiles):
     def sign(
         self, request_pem: bytes, names: Sequence[str], days: int, client: ClientIdentity | None = None
     ) -> bytes:
-        """Return a certificate in PEM for a request made on a host; see `certificate_files.sign`."""
+        """Return a certificate in PEM, with its chain, for a request made on a host; see `certificate_files.sign`."""
         from provision.apps.certificate_files import sign
 
         with self.alone():
@@ -74,13 +74,14 @@ class Authority(AuthorityFiles):
     def _is_bare(self) -> bool:
         """Return whether a key lacks the encryption that it is to have."""
         with suppress(OSError):  # a user who only plans need not be able to sign
-            return self.passphrase is not None and b"ENCRYPTED" not in self.key_path.read_bytes()
+            keys = [path.read_bytes() for path in self.key_paths if path.exists()]
+            return self.passphrase is not None and any(b"ENCRYPTED" not in key for key in keys)
         return False
 
     def _state(self) -> str:
-        """Return a digest of both files: ca.id is valid for these only."""
+        """Return a digest of its files: ca.id is valid for these only."""
         digest = hashlib.sha256()
-        for path in (self.certificate_path, self.key_path):
+        for path in (self.certificate_path, self.key_path, self.issuing_path, self.issuing_key_path):
             with suppress(OSError):  # a user who only plans need not be able to sign
                 digest.update(path.read_bytes())
         return digest.hexdigest()

@@ -30,6 +30,7 @@ class AuthorityFiles:
 
     ca.crt begins with the certificate of ca.key. While the authority changes, a second one follows, and next.key may
     hold the key to come (`authority_rotation`).
+    If there is an intermediate (`intermediates`), issuing.key and issuing.crt sign, and ca.key may be elsewhere.
     passphrase: encrypts the keys.  domains: the only ones, with all below them, that it may sign for; () for any.
     """
 
@@ -40,7 +41,15 @@ class AuthorityFiles:
         self.certificate_path = folder / "ca.crt"
         self.key_path = folder / "ca.key"
         self.next_key_path = folder / "next.key"
+        self.issuing_key_path = folder / "issuing.key"
+        self.issuing_path = folder / "issuing.crt"
+        self.next_issuing_key_path = folder / "next-issuing.key"
         self.id_path = folder / "ca.id"
+
+    @property
+    def key_paths(self) -> tuple[Path, ...]:
+        """Return the files of its keys, which need not exist."""
+        return self.key_path, self.next_key_path, self.issuing_key_path, self.next_issuing_key_path
 
 
 def write_whole(path: Path, data: bytes, mode: int) -> None:

@@ -19,6 +19,7 @@ from provision.apps.certificate_files import (
     settle,
     write_certificates,
 )
+from provision.apps.intermediates import renew_intermediate
 from provision.errors import ProvError
 
 Stage = Literal["settled", "begun", "switched"]
@@ -48,8 +49,11 @@ def switch(authority: Authority) -> None:
     with authority.alone():
         require(authority, "begun")
         # it opens, or nothing is changed
-        key_of(authority, authority.next_key_path)
+        key = key_of(authority, authority.next_key_path)
         old, new = certificates_of(authority)
+        if authority.issuing_path.exists():
+            # all clients trust the new key already
+            renew_intermediate(authority, new, key)
         write_certificates(authority, [new, old])
         settle(authority)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -35,7 +36,7 @@ def make(authority: AuthorityFiles) -> None:
 
 def encrypt(authority: AuthorityFiles) -> None:
     """Encrypt keys that are to be, and are not yet. The caller holds the lock. Raises ProvError."""
-    for path in (authority.key_path, authority.next_key_path):
+    for path in authority.key_paths:
         if authority.passphrase is not None and path.exists() and b"ENCRYPTED" not in path.read_bytes():
             write_key(authority, path, key_of(authority, path))
 
@@ -76,7 +77,7 @@ def certificate(authority: AuthorityFiles, key: ec.EllipticCurvePrivateKey) -> x
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(signing_only(), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
@@ -88,19 +89,50 @@ def certificate(authority: AuthorityFiles, key: ec.EllipticCurvePrivateKey) -> x
 
 
 def check(authority: AuthorityFiles) -> None:
-    """Raise ProvError if the key, if this user may read it, does not belong to the certificate.
+    """Raise ProvError if the key that signs, if this user may read it, does not belong to its certificate.
 
     Every client that trusts ca.crt would refuse certificates signed with it.
     """
-    if not os.access(authority.key_path, os.R_OK):
-        return
+    path = authority.issuing_key_path if authority.issuing_path.exists() else authority.key_path
+    if os.access(path, os.R_OK):
+        signer(authority)
+
+
+def signer(authority: AuthorityFiles) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the certificate and key that sign: of the intermediate if there is one. The caller holds the lock.
+
+    Raises ProvError if they do not belong together, or clients would not trust what they sign.
+    """
     settle(authority)
-    _refuse_other_key(authority, certificate_of(authority), key_of(authority))
+    if not authority.issuing_path.exists():
+        found, key = certificate_of(authority), key_of(authority)
+        refuse_other_key(authority, found, key)
+        return found, key
+    found, key = issuing_certificate(authority), key_of(authority, authority.issuing_key_path)
+    again = "Bring ca.key back and run: prov tls ca intermediate TARGET"
+    if found.public_key() != key.public_key():
+        raise ProvError("is not the key of issuing.crt", where=str(authority.issuing_key_path), hint=again)
+    if not any(is_issued_by(found, each) for each in certificates_of(authority)):
+        raise ProvError("was not issued by ca.crt", where=str(authority.issuing_path), hint=again)
+    if found.not_valid_after_utc <= datetime.datetime.now(datetime.UTC):
+        ended = f"ended on {found.not_valid_after_utc:%Y-%m-%d}"
+        raise ProvError(ended, where=str(authority.issuing_path), hint=again)
+    return found, key
 
 
-def _refuse_other_key(
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Return whether a certificate is signed with the key of another one, and names it."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def refuse_other_key(
     authority: AuthorityFiles, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
+    """Raise ProvError unless ca.key is the key of ca.crt."""
     if certificate.public_key() != key.public_key():
         raise ProvError(
             "ca.key is not the key of ca.crt; no client would trust what it signs",
@@ -111,16 +143,20 @@ def _refuse_other_key(
 
 
 def settle(authority: AuthorityFiles) -> None:
-    """Put the next key in place of the old one if ca.crt says so already. The caller holds the lock."""
+    """Put next keys in place of old ones if their certificates say so already. The caller holds the lock."""
     path = authority.next_key_path
     if path.exists() and key_of(authority, path).public_key() == certificate_of(authority).public_key():
         path.replace(authority.key_path)
+    path = authority.next_issuing_key_path
+    there = path.exists() and authority.issuing_path.exists()
+    if there and key_of(authority, path).public_key() == issuing_certificate(authority).public_key():
+        path.replace(authority.issuing_key_path)
 
 
 def key_id(authority: AuthorityFiles) -> str:
-    """Return the identifier of the authority's key, in hex. Raises ProvError."""
-    found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    return found.value.digest.hex()
+    """Return the identifier of the key that signs, in hex. Raises ProvError."""
+    signs = issuing_certificate if authority.issuing_path.exists() else certificate_of
+    return signs(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
 
 
 def sign(
@@ -130,7 +166,8 @@ def sign(
     days: int,
     client: ClientIdentity | None = None,
 ) -> bytes:
-    """Return a certificate in PEM for a request made on a host. The caller holds the lock.
+    """Return a certificate in PEM for a request made on a host, followed by that of the intermediate if one signs. The
+    caller holds the lock.
 
     names: the DNS names that it is valid for; names in the request are ignored.  days: its lifetime.
     client: of a certificate for a client of servers.
@@ -143,10 +180,7 @@ def sign(
         raise ProvError("the host sent no certificate request") from None
     if not request.is_signature_valid:
         raise ProvError("the host's certificate request is not signed with its key")
-    settle(authority)
-    ca = certificate_of(authority)
-    key = key_of(authority)
-    _refuse_other_key(authority, ca, key)
+    ca, key = signer(authority)
     now = datetime.datetime.now(datetime.UTC)
     end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
@@ -167,7 +201,8 @@ def sign(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return made.public_bytes(serialization.Encoding.PEM)
+    chain = [made, ca] if authority.issuing_path.exists() else [made]
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in chain)
 
 
 def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
@@ -177,7 +212,16 @@ def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
 
 def certificates_of(authority: AuthorityFiles) -> list[x509.Certificate]:
     """Return what clients trust: the authority's own certificate, then that of another key. Raises ProvError."""
-    path = authority.certificate_path
+    return read_certificates(authority.certificate_path)
+
+
+def issuing_certificate(authority: AuthorityFiles) -> x509.Certificate:
+    """Return the certificate of the intermediate. Raises ProvError."""
+    return read_certificates(authority.issuing_path)[0]
+
+
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """Return the certificates in a file, at least one. Raises ProvError."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -204,8 +248,8 @@ def key_of(authority: AuthorityFiles, path: Path | None = None) -> ec.EllipticCu
         raise ProvError(
             f"the authority's key can't be read: {error}",
             where=str(path),
-            hint="Check `ca_passphrase` if it is encrypted. Else restore it from a backup, or remove the folder to"
-            " start a new authority.",
+            hint="If it is kept elsewhere, bring it back. Check `ca_passphrase` if it is encrypted. Else restore it"
+            " from a backup, or remove the folder to start a new authority.",
         ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ProvError("the authority's key is not an EC key", where=str(path))

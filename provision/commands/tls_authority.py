@@ -80,6 +80,35 @@ def rotate(target: str, inventory: Sequence[str], out: Format, stage: str | None
     out.end()
 
 
+@ca.command(epilog="Example:  prov tls ca intermediate all")
+@target_and_inventory
+@click.option(
+    "--days", type=click.IntRange(1, 3650), default=1825, show_default=True, help="Lifetime in days."
+)
+def intermediate(target: str, inventory: Sequence[str], out: Format, days: int) -> None:
+    """Make an intermediate of the private CA, which signs from now on: ca.key may then be kept elsewhere, offline.
+
+    Hosts serve their certificates together with that of the intermediate, and clients trust ca.crt as before. The next
+    deploy of each host replaces its certificates. ca.key is needed again for another intermediate, which the same
+    command makes before this one ends; `prov tls ca rotate` makes one of the new key. Changes files on this machine
+    only.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Their private CA is the one that changes.
+
+    Exit status: 0 done; 1 ca.key can't be read, or ca.crt permits no intermediate; 2 usage or configuration.
+    """
+    from provision.apps import intermediates
+
+    authority = authority_of(Scope(target, inventory))
+    authority.make()
+    until = intermediates.make_intermediate(authority, days)
+    event = {"event": "authority", "file": str(authority.issuing_path), "did": "intermediate", "until": until}
+    did = f"{authority.folder}: an intermediate signs, until {until}"
+    then = f"Deploy every host. Then keep {authority.key_path.name} elsewhere, in two places."
+    out.show([event], [did, then])
+    out.end()
+
+
 @click.command(epilog="Example:  prov tls client web1 ann --to ~/certificates")
 @target_and_inventory
 @click.argument("name")

@@ -56,6 +56,16 @@ def test_a_change_of_the_key_says_what_to_do_next(prov: Prov) -> None:
     assert prov("tls", "ca", "rotate", "web1", "--finish")[0] == 0
 
 
+def test_an_intermediate_signs_from_now_on(prov: Prov) -> None:
+    status, out, _ = prov("tls", "ca", "intermediate", "web1", "--days", "30")
+    assert status == 0 and "an intermediate signs, until 2" in out and "Then keep ca.key elsewhere" in out
+    Path(".prov/ca/ca.key").unlink()
+    assert prov("tls", "client", "web1", "ann")[0] == 0
+    assert Path("ann.crt").read_text().count("BEGIN CERTIFICATE") == 2
+    status, _, err = prov("tls", "ca", "intermediate", "web1")
+    assert status == 1 and "ca.key: the authority's key can't be read: " in err and "bring it back" in err
+
+
 def test_hosts_with_several_authorities_are_refused(prov: Prov) -> None:
     status, _, err = prov("tls", "ca", "export", "all")
     assert status == 2 and "2 private CAs, expected one: .prov/ca, other" in err
