@@ -241,7 +241,7 @@ class Release:
 
     @property
     def credentials_folder(self) -> str:
-        """Return the folder of the files that systemd makes its credentials of (serving/credentials.py)."""
+        """Return the folder of the files that systemd makes its credentials of (serving/credential_files.py)."""
         return f"/etc/prov/{self.app.name}.credentials"
 
 

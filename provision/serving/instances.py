@@ -25,7 +25,7 @@ from provision.roles.server_params import ServerParams, check_program, program_o
 from provision.secrets import Secret
 from provision.serving import workers
 from provision.serving.app_parts import part_of
-from provision.serving.credentials import credential_lines, credential_paths
+from provision.serving.credential_files import credential_lines, credential_paths
 from provision.serving.unit_texts import unit_text
 from provision.steps import command, files, service_environment
 from provision.system.writers import HERE, systemd_environment

@@ -78,7 +78,7 @@ def execute(
     timeout: seconds, after which the whole process group is killed and StepError raised.
     user: run as that user, with their groups.  on_line: called with each line of output as it arrives.
     held: descriptors that the command keeps open (Ledger.held); commands of another user do not get them.
-    prepare: called in the command's process before it becomes the user; what it raises is a StepError here.
+    prepare: called in its process, before it becomes the user.
     """
     try:
         folder = open_folder(cwd, user)
@@ -119,11 +119,7 @@ def execute(
     except PermissionError:
         return Result(argv, 126, "", "%s: not executable" % argv[0])
     except subprocess.SubprocessError:
-        # its message says no more than that
-        raise StepError(
-            "could not prepare the process for %s" % argv[0],
-            hint="It needs root, which may mount file systems and change users.",
-        ) from None
+        return Result(argv, 126, "", "%s: not prepared, which needs root" % argv[0])
     finally:
         os.close(folder)
     return communicate(process, argv, stdin, timeout, on_line)

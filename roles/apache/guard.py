@@ -16,7 +16,7 @@ from provision.apps.app_releases import OURS, named_in, short_hash, visible
 from provision.inventory.fields import encoded
 from provision.role import Host
 from provision.roles.role_host import role_file
-from provision.serving.credentials import credential_lines, read_by
+from provision.serving.credential_files import credential_lines, read_by
 from provision.serving.front_answers import PARTS
 from provision.serving.instances import environment_path, instance
 from provision.serving.sites import Site, VirtualHost

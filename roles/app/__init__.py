@@ -18,7 +18,7 @@ from provision.controller.events import Attention
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.app_parts import part_of
-from provision.serving.credentials import credential_files
+from provision.serving.credential_files import credential_files
 from provision.serving.instances import environment_file, loads, program_for
 from provision.serving.starting import settle, settle_built
 from provision.serving.workers import PROGRAMS, are_there

@@ -99,6 +99,7 @@ PLACES = {
     "cryptography": {
         "apps/certificate_files",
         "apps/client_certificates",
+        "apps/intermediates",
         "apps/own_certificate",
         "cloud/host_key_pairs",
         "vault/envelope",

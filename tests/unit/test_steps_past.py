@@ -34,6 +34,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "lab/test_packages.py::test_releases_pins_and_files_of_packages",
         "drawn as apt.packages, which installs as it does",
     ),
+    (
+        "credentials.credential",
+        "steps_more/test_credentials.py::test_it_is_encrypted_compared_and_changed",
+        "two encryptions of one text differ; its file is drawn as files.file",
+    ),
     ("apt.pin", "steps_more/test_debian.py::test_pins", "drawn as files.file"),
     ("apt.no_pin", "steps_more/test_debian.py::test_pins", "drawn as files.absent"),
     (
