@@ -106,7 +106,8 @@ def test_balancers_verify_their_hosts_by_it(project: Project) -> None:
     text = file.read_text()
     content = yaml.safe_load(text)
     for host, app, other in ((NGINX, "two", APACHE), (APACHE, "one", NGINX)):
-        content["tests"]["hosts"][host]["balance"] = {app: other}
+        front = {NGINX: "nginx", APACHE: "apache"}[host]
+        content["tests"]["hosts"][host]["balance"] = {app: {"hosts": other, "front": front}}
         content["tests"]["hosts"][host]["apps"][{"two": "one", "one": "two"}[app]].pop("auth")
     file.write_text(yaml.safe_dump(content))
     deploy(project)
