@@ -281,20 +281,24 @@ class Drafting:
     def _requirements(self, root: str) -> None:
         folders = [root, *posixpath.dirname(root).split("/")] if root else [""]
         usual = {posixpath.join(folder, name) for folder in (*folders, "") for name in USUAL}
-        if usual & set(self._files.paths):
-            path = listed_in(FolderTree(self._files.folder), root) or ""
-            self._unclear += filter(None, [unreadable(self._files, path)])
-            self._building(path)
-            return
-        others = [
-            p for p in self._files.paths if re.fullmatch(r"requirements/(production|prod|base|main)\.txt", p)
-        ]
+        path = (
+            (listed_in(FolderTree(self._files.folder), root) or "") if usual & set(self._files.paths) else ""
+        )
+        problem = unreadable(self._files, path) if path else ""
+        # many a pyproject.toml only has the settings of tools
+        others = [] if path and not (problem and path.endswith("pyproject.toml")) else self._unusual()
         if others:
-            best = sorted(others, key=lambda path: "prod" not in path)[0]
-            self._put("requirements", posixpath.relpath(best, root or "."), "its packages")
-            self._building(best)
-        else:
-            self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
+            path, problem = others[0], ""
+            self._put("requirements", posixpath.relpath(path, root or "."), "its packages")
+        if not path:
+            problem = f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`"
+        self._unclear += filter(None, [problem])
+        self._building(path)
+
+    def _unusual(self) -> list[str]:
+        """Find lists of packages in a folder of their own, those for production first."""
+        found = re.compile(r"requirements/(production|prod|base|main|requirements)\.txt")
+        return sorted(filter(found.fullmatch, self._files.paths), key=lambda path: "prod" not in path)
 
     def _install(self, root: str) -> None:
         path = asks_own_version(self._files)
@@ -303,7 +307,7 @@ class Drafting:
 
     def _building(self, path: str) -> None:
         """Name what building its packages takes."""
-        names, needed = building(self._files, path)
+        names, needed = building(self._files, path) if path else ([], [])
         if names:
             self._put(
                 "packages",

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from test_init_application import init
 
+from provision.errors import ConfigError
+
 APP = {"app.py": "from flask import Flask\napp = Flask(__name__)\n"}
 BUILD = {"build": ["libpq-dev", "gcc", "python3-dev"]}
 
@@ -27,6 +29,15 @@ def test_what_has_to_be_built_is_said_before_the_first_deploy(
 ) -> None:
     found, _ = init(tmp_path / "shop", APP | files)
     assert found.get("packages") == packages
+
+
+def test_a_pyproject_that_only_has_settings_of_tools_lists_no_packages(tmp_path: Path) -> None:
+    tools = {"pyproject.toml": "[tool.black]\nline-length = 100\n"}
+    found, unclear = init(tmp_path / "shop", APP | tools | {"requirements/requirements.txt": "flask\n"})
+    assert found["requirements"] == "requirements/requirements.txt"
+    assert not [each for each in unclear if "pyproject.toml" in each]
+    with pytest.raises(ConfigError, match="has no \\[project\\] table with dependencies"):
+        init(tmp_path / "other", APP | tools)
 
 
 @pytest.mark.parametrize(
