@@ -56,6 +56,11 @@ TIMED_OUT = re.compile(r" within ([\d.]+) s: ")
 NO_METADATA = re.compile(
     r"No package metadata was found for (\S+)|The '([\w.-]+)\S*' distribution was not found"
 )
+#: the package whose build failed, in the output of pip and uv
+NOT_BUILT = re.compile(
+    r"Collecting (\S+)\n(?:(?! *Collecting ).*\n)*.*finished with status 'error'"
+    r"|Failed building wheel for (\S+)|Failed to build `([^`]+)`|while trying to install package\.\s+╰─> (\S+)"
+)
 #: a table that a database lacks, in the words of SQLite, PostgreSQL and MySQL
 NO_TABLE = re.compile(
     r"""no such table: ([\w.]+)|relation "([\w.]+)" does not exist|Table '([\w.]+)' doesn't exist"""
@@ -77,6 +82,9 @@ def failed_app(event: StepDone) -> str:
     streams = f"{error.stderr}\n{error.stdout}" if isinstance(error, StepError) else ""
     cause = cause_in(streams)
     answer = STATUS.search(error.message)
+    unbuilt = NOT_BUILT.search(streams) if event.about.part == "packages" else None
+    if unbuilt:
+        said = f"{said}: {next(filter(None, unbuilt.groups()))} is not built"
     if answer:
         said = f"answers {answer[1]}"
     if not cause:

@@ -423,6 +423,28 @@ def test_a_package_that_fails_is_not_the_targets_fault(error: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "package"),
+    [
+        (
+            "Collecting idna==2.0\n  Getting requirements: finished with status 'done'\nCollecting pyyaml==5.4.1\n"
+            "  Downloading PyYAML-5.4.1.tar.gz\n  Getting requirements: finished with status 'error'\n",
+            "pyyaml==5.4.1",
+        ),
+        ("ERROR: Failed building wheel for greenlet\n", "greenlet"),
+        (
+            "error: legacy\n\u00d7 Encountered error while trying to install package.\n╰─> greenlet\n",
+            "greenlet",
+        ),
+        ("  \u00d7 Failed to build `pyyaml==5.4.1`\n", "pyyaml==5.4.1"),
+    ],
+)
+def test_a_package_that_is_not_built_is_named_first(said: str, package: str) -> None:
+    first = failed("packages", "pip failed", said)[0]
+    assert first == f"web1: shop could not get its packages installed: {package} is not built: pip failed"
+    assert "is not built" not in failed("packages", "pip failed", "Collecting idna==2.0\nERROR: no room\n")[0]
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "sqlite3.OperationalError: no such table: post",
