@@ -108,12 +108,13 @@ class Message(Record):
 
 @shape
 class Hello(Message):
-    """The agent is ready. facts: about the host.  boot: id of the current boot."""
+    """The agent is ready. facts: about the host.  boot: id of the current boot.  clock: seconds since 1970."""
 
     op = "hello"
     version: int = of(number(0, 2**31))
     facts: Mapping[str, Any] = of(facts)
     boot: str = of(text(64))
+    clock: float = of(real(0, 10**12))
 
 
 @shape

@@ -126,6 +126,10 @@ class Agent:
             if verdict.token == token:
                 return verdict.why
 
+    def note(self, text: str) -> None:
+        """Show users a text that is in no outcome."""
+        self.link.send(Note(self._masks.hide(text)))
+
     def progress(self, text: str) -> None:
         """Note the last line of a long command's output, to be sent with the next heartbeat."""
         self._text = self._masks.hide(text)
@@ -351,7 +355,7 @@ def main(ledger_home: str = "") -> None:
     link = FrameLink(incoming, private_streams(incoming))
     link._out.write(MARKER)
     known = host_facts.gather()
-    link.send(Hello(VERSION, known, host_facts.boot_id()), flush=True)
+    link.send(Hello(VERSION, known, host_facts.boot_id(), time.time()), flush=True)
     link.start()
     Agent(link, known, ledger_home or home, caching=home == HOME and not ledger_home).run()
     # a normal exit would wait for the lock on stdin, which the reading thread holds

@@ -7,7 +7,7 @@ Alembic, "Operation Reference" (https://alembic.sqlalchemy.org/en/latest/ops.htm
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from provision.apps.app_releases import Release
 from provision.apps.code_migrations import schema_of
@@ -31,11 +31,16 @@ NOT_NULL = "so code that does not set it can't add rows"
 
 def risks_of(release: Release) -> dict[str, list[str]]:
     """Return what migrations of a release do that other code of the application can't bear, by their paths."""
+    return read_all(release, risks_in)
+
+
+def read_all(release: Release, read: Callable[[bytes], Iterator[str]]) -> dict[str, list[str]]:
+    """Return what is read from the migrations of a release, by their paths, without those of which nothing is."""
     entries = {entry[0]: entry for entry in release.entries}
     found: dict[str, list[str]] = {}
     for path in schema_of(release):
         try:
-            lines = list(risks_in(contents(entries, path, MOST)))
+            lines = list(read(contents(entries, path, MOST)))
         except (OSError, ProvError):
             # the release's own steps say it
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from provision.agent.protocol import Hello, Message
@@ -20,7 +21,8 @@ class AgentConversation:
 
     installing: called with the last line of output while python3 is being installed.
     note: called with what users should know while they wait.
-    ended: the agent sends nothing more.  python_came: python3 was missing and has been installed.
+    clock_off: seconds that the host's clock is ahead of this machine's, or behind it if negative; at least, as
+    messages take time.  ended: the agent sends nothing more.  python_came: python3 was missing and has been installed.
     """
 
     def __init__(
@@ -34,6 +36,8 @@ class AgentConversation:
     ) -> None:
         self.limits = AgentLimits()
         self.ended = self.python_came = False
+        self.clock_off = 0.0
+        self._began = time.time()
         self._tell_installing = installing
         self._reader = FrameReader()
         self._speaks = False
@@ -82,6 +86,7 @@ class AgentConversation:
             message = self.limits.message(frame, self._reader.taken)
             if isinstance(message, Hello):
                 self._unanswered = None
+                self.clock_off = outside(message.clock, self._began, time.time())
                 self.python_came = self._starter.installed()
             yield message
 
@@ -117,6 +122,11 @@ class AgentConversation:
         self.ended = True
         if not self._speaks:
             raise self._starter.explain(self._reader.before_marker())
+
+
+def outside(moment: float, begin: float, end: float) -> float:
+    """Return how far a moment is after an interval, or before it if negative; 0 inside."""
+    return moment - min(max(moment, begin), end)
 
 
 def taken(channel: Channel) -> bytes:

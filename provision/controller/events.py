@@ -143,6 +143,17 @@ class ReleaseBuilt(Event):
 
 
 @dataclass(frozen=True)
+class Switch(Event):
+    """How an application will go from the instance in service to the next one, as a plan foresees it.
+
+    app: its name.  gaps: what requests may meet; none if they are answered throughout.
+    """
+
+    app: str
+    gaps: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Attention(Event):
     """Something about a host that its user should see to, told at the end. text: what, and what to do."""
 

@@ -14,7 +14,6 @@ from provision.agent.protocol import (
     Alive,
     BeforeReboot,
     Bye,
-    Chunk,
     Done,
     End,
     Hello,
@@ -44,11 +43,12 @@ from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.reboot_wait import comes_back
 from provision.controller.run_options import RunOptions
+from provision.controller.sent_contents import chunks_of
 from provision.controller.step_payload import check, encoded
 from provision.errors import ProvError, UnreachableError
 from provision.steps.base import Change, Step
 from provision.system.frames import ProtocolError
-from provision.system.source import CHUNK, Source
+from provision.system.source import Source
 
 INSTALL_PYTHON = "package python3"
 
@@ -119,6 +119,11 @@ class Session:
         while self._facts is None:
             self._pump()
         return self._facts
+
+    @property
+    def clock_off(self) -> float:
+        """Seconds that the host's clock is ahead, at least; negative: behind. Raises as `facts`."""
+        return self._conversation.clock_off if self.facts else 0.0
 
     def submit(self, step: Step) -> Outcome:
         """Send a step; do not wait. Raises ConfigError if its arguments are invalid."""
@@ -384,16 +389,5 @@ class Session:
         source = self._sources.get(need.key)
         if source is None or source.open is None:
             raise ProtocolError(f"a request for {need.key[:80]!r}, which no step of its has")
-        try:
-            with source.open(need.payload) as f:
-                chunk = f.read(CHUNK)
-                while True:
-                    following = f.read(CHUNK)
-                    self._send(Chunk(not following, payload=chunk))
-                    if not following:
-                        return
-                    chunk = following
-        except (OSError, ProvError) as error:
-            hint = error.hint if isinstance(error, ProvError) else ""
-            message = error.message if isinstance(error, ProvError) else f"on this machine: {error}"
-            self._send(Chunk(True, message, hint))
+        for chunk in chunks_of(source.open, need.payload):
+            self._send(chunk)

@@ -20,6 +20,7 @@ from provision.controller.events import (
     StepDone,
     Stopping,
     Summary,
+    Switch,
     UndeclaredFound,
 )
 from provision.report.app_blocks import AppBlocks
@@ -29,7 +30,7 @@ from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.live_rows import LiveRows
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
-from provision.report.served_lines import BuiltSummary, ServedSummary
+from provision.report.served_lines import BuiltSummary, ServedSummary, SwitchSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat
 from provision.report.table import summary_table
@@ -57,6 +58,7 @@ class Console(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served, self._built = ServedSummary(), BuiltSummary()
+        self._switches = SwitchSummary()
         self._attention = AttentionLines()
         self._seconds: dict[str, float] = {}
         # held during a question: events that arrive then are shown afterwards
@@ -86,6 +88,8 @@ class Console(Report):
                     self._attention.take(event)
                 case Served():
                     self._served.take(event)
+                case Switch():
+                    self._switches.take(event)
                 case ReleaseBuilt():
                     self._built.take(event)
                 case Stopping():
@@ -103,6 +107,7 @@ class Console(Report):
         for line in (
             *self._served.lines(),
             *self._built.lines(),
+            *self._switches.lines(list(summary.hosts)),
             *self._attention.lines(list(summary.hosts)),
         ):
             self._print(Text(line.text, KINDS[line.kind]))

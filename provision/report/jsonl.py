@@ -22,6 +22,7 @@ from provision.controller.events import (
     StepDone,
     Stopping,
     Summary,
+    Switch,
     UndeclaredFound,
 )
 from provision.errors import ProvError, StepError
@@ -79,6 +80,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
         case Served():
             return {"event": "served", **asdict(event)}
+        case Switch():
+            return {"event": "switch", **asdict(event)}
         case ReleaseBuilt():
             return {"event": "built", **asdict(event)}
         case UndeclaredFound():

@@ -18,6 +18,7 @@ from provision.controller.events import (
     StepRunning,
     Stopping,
     Summary,
+    Switch,
     Tally,
     UndeclaredFound,
 )
@@ -27,7 +28,7 @@ from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
-from provision.report.served_lines import BuiltSummary, ServedSummary
+from provision.report.served_lines import BuiltSummary, ServedSummary, SwitchSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat, last_line
 from provision.report.undeclared_things import UndeclaredThings
@@ -51,6 +52,7 @@ class PlainReport(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served, self._built = ServedSummary(), BuiltSummary()
+        self._switches = SwitchSummary()
         self._attention = AttentionLines()
         self._spoke = time.monotonic()
 
@@ -71,6 +73,8 @@ class PlainReport(Report):
                 self._attention.take(event)
             case Served():
                 self._served.take(event)
+            case Switch():
+                self._switches.take(event)
             case ReleaseBuilt():
                 self._built.take(event)
             case Stopping():
@@ -86,6 +90,7 @@ class PlainReport(Report):
         for line in (
             *self._served.lines(),
             *self._built.lines(),
+            *self._switches.lines(list(summary.hosts)),
             *self._attention.lines(list(summary.hosts)),
         ):
             self._write(line.text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from provision.controller.events import ReleaseBuilt, Served
+from provision.controller.events import ReleaseBuilt, Served, Switch
 from provision.report.reporting import counted
+from provision.report.shared_steps import whom
 from provision.report.shown_lines import ShownLine, flat
 
 #: addresses and URLs that are named; the rest are counted
@@ -56,6 +57,26 @@ class BuiltSummary:
                 yield ShownLine(
                     "add", f"{said} is built on {where}, not in service; prov deploy puts it there"
                 )
+
+
+class SwitchSummary:
+    """Gathers how a plan foresees that applications switch."""
+
+    def __init__(self) -> None:
+        self._found: dict[Switch, list[str]] = {}
+
+    def take(self, event: Switch) -> None:
+        """Add what one host foresees; equal switches are shown once, with all hosts."""
+        self._found.setdefault(replace(event, host=""), []).append(event.host)
+
+    def lines(self, hosts: Sequence[str]) -> Iterator[ShownLine]:
+        """Yield `shop: switches without a gap (web1)`. hosts: of the whole run."""
+        for each, names in sorted(self._found.items(), key=lambda item: item[0].app):
+            where = whom(names, hosts)
+            if not each.gaps:
+                yield ShownLine("add", f"{flat(each.app)}: switches without a gap ({where})")
+            for gap in each.gaps:
+                yield ShownLine("message", f"! {flat(each.app)}: may have a gap ({where}): {flat(gap)}")
 
 
 def named(release: str, commit: str) -> str:

@@ -6,27 +6,20 @@ from collections.abc import Callable
 
 from provision.controller.events import Attention, ReleaseBuilt, RoleStarted
 from provision.controller.outcome import Outcome, StepFailed
-from provision.errors import ProvError, UnreachableError
+from provision.errors import UnreachableError
 from provision.inventory import Problems
 from provision.roles.role_host import Host
+from provision.run.preflight import preflight
 from provision.steps.base import listed
-from provision.steps.holds import changes_allowed
 from provision.steps.services import Service
-from provision.steps.tree import Entry
 
 Work = Callable[[Host], None]
-#: bytes
-BLOCK = 4096
 
 
 def run_roles(host: Host) -> None:
     """Run every role in order, then what roles have deferred: the work of a deploy or plan."""
     session = host.started()
-    homes = homes_of(host)
-    if homes:
-        allowed = changes_allowed(host, homes, *needs(host))
-        if host.planning:
-            host.at_end.append(lambda: tell_refusals(host, allowed))
+    preflight(host)
     refuse_unmet(host)
     backing = [role.name for role, _ in host.assignment.roles if role.backing]
     try:
@@ -45,40 +38,6 @@ def run_roles(host: Host) -> None:
         # the agent has started and takes steps
         host.run_on_failure()
         raise
-
-
-def homes_of(host: Host) -> list[str]:
-    """Return the folders of the applications that a run of these roles deploys."""
-    names = {role.name for role, _ in host.assignment.roles}
-    if host.dry_build:
-        # nothing comes into service
-        return []
-    return [f"/srv/{app.name}" for app in host.apps if names & {"app", app.server, app.front}]
-
-
-def needs(host: Host) -> tuple[dict[str, list[int]], list[str]]:
-    """Return the sizes of the releases that a run brings, in bytes and files by their folders, and the folders of
-    their environments."""
-    if "app" not in {role.name for role, _ in host.assignment.roles}:
-        return {}, []
-    try:
-        releases = [app.release for app in host.apps]
-        sizes = {each.path: [sum(map(on_disk, each.entries)), len(each.entries)] for each in releases}
-        return sizes, [each.venv for each in releases]
-    except ProvError:
-        # the role says it
-        return {}, []
-
-
-def on_disk(entry: Entry) -> int:
-    """Return the bytes that an entry of a release takes on a disk of common blocks."""
-    return -(-entry[2].size // BLOCK) * BLOCK if entry[2] else BLOCK
-
-
-def tell_refusals(host: Host, allowed: Outcome) -> None:
-    """Say what a deploy would refuse. allowed: the step that has asked."""
-    for line in allowed.stdout.splitlines():
-        host.emit(Attention(host.name, line))
 
 
 def or_tell_owed(work: Work) -> Work:

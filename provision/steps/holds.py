@@ -1,11 +1,13 @@
 """What keeps deploys away: holds of applications after a rollback, locks of hosts by an operator, and a full disk.
+What a deploy needs besides is forecast and told.
 
 Shipped to hosts (Python 3.8, standard library).
 """
 
+import json
 import os
 import time
-from typing import TYPE_CHECKING, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_seconds, check_text, step, wanted
@@ -23,30 +25,41 @@ class ChangesAllowed(Step):
     """A host that no operator has locked, applications that no rollback holds, and room for their releases.
     Changes nothing.
 
-    homes: of the applications that the run deploys, such as /srv/shop. A plan says what a deploy would refuse,
-    in its outcome's stdout.
+    homes: of the applications that the run deploys, such as /srv/shop.
     releases: by folder, the bytes and the number of files.  environments: folders of virtual environments.
+    certificates: those that the host renews itself, by application: paths of the certificate, and of what the host
+    remembers of its renewals.
+
+    Of a plan, the outcome's stdout is JSON. "refused": what a deploy would refuse.  "certificates": what is wrong
+    with them.  "memory": what is missing of it for two instances, or "". A deploy sends the latter as a note: the
+    forecast may be wrong, and a deploy may be what mends an application that has grown.
     """
 
     homes: Sequence[str] = ()
     releases: Mapping[str, Sequence[int]] = ()  # type: ignore[assignment]
     environments: Sequence[str] = ()
+    certificates: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
 
     def label(self) -> str:
         return "changes are allowed"
 
     def validate(self) -> None:
-        for path in (*self.homes, *dict(self.releases), *self.environments):
+        certificates = [path for pair in dict(self.certificates).values() for path in pair]
+        for path in (*self.homes, *dict(self.releases), *self.environments, *certificates):
             check_path(path, "path")
 
     def check(self, host: "System") -> Diff:
         found = self._found(host)
-        if not found:
-            return Diff.none("nothing holds them")
+        refused = [said for said, _ in found]
+        if found and not host.planned:
+            raise StepError("; ".join(refused), hint=found[0][1])
+        memory = self._memory(host)
         if host.planned:
-            self.scratch["stdout"] = "\n".join("%s; a deploy refuses" % said for said, _ in found)
-            return Diff.none("; ".join(said for said, _ in found))
-        raise StepError("; ".join(said for said, _ in found), hint=found[0][1])
+            said = {"refused": refused, "certificates": list(self._ending(host)), "memory": memory}
+            self.scratch["stdout"] = json.dumps(said)
+        elif memory:
+            host.controller.note("%s: the kernel may end a process. Free some, or add swap" % memory)
+        return Diff.none("; ".join(refused) or "nothing holds them")
 
     def _found(self, host: "System") -> "List[Sequence[str]]":
         found: List[Sequence[str]] = []
@@ -67,6 +80,34 @@ class ChangesAllowed(Step):
         if lacks:
             found.append((lacks, "Free some, or have fewer releases kept (`keep_releases`), and run again."))
         return found
+
+    def _memory(self, host: "System") -> str:
+        """Return what is missing of memory for new releases beside those in service; "" for nothing."""
+        coming = {path.rpartition("/releases/")[::2] for path in dict(self.releases)}
+        lives = {}
+        for home, release in coming:
+            try:
+                book = read_book(host, home)
+            except Damaged:
+                # the release in service begins a new one
+                continue
+            live = book["instances"].get(book["live"])
+            if live and live["release"] != release:
+                lives[home.rsplit("/", 1)[-1]] = book["live"]
+        # imported here: most runs bring no release
+        from provision.steps.support.two_instances import memory_missing  # shipped
+
+        return memory_missing(host, lives) if lives else ""
+
+    def _ending(self, host: "System") -> Iterator[str]:
+        """Yield what is wrong with certificates that the host renews itself."""
+        # imported here: only plans ask, of hosts that have such certificates
+        from provision.steps.support.served_certificates import faults, on_disk, renewals  # shipped
+
+        for app, (path, state) in dict(self.certificates).items():
+            found = on_disk(host, path)
+            for fault in faults(found, renewals(host, state)) if found else ():
+                yield "%s: %s; see:  prov tls status HOST" % (app, fault)
 
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("asking changes nothing")

@@ -4,7 +4,7 @@ Shipped to hosts (Python 3.8, standard library).
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
@@ -25,6 +25,9 @@ from provision.system.writers import systemd_environment
 
 if TYPE_CHECKING:
     from provision.system.host import System
+
+#: how such files begin
+SQLITE = b"SQLite format 3\0"
 
 
 @wanted()
@@ -198,8 +201,9 @@ class SchemaKnown(Step):
     """Code that knows all migrations that its database has got. Changes nothing.
 
     home: such as /srv/shop.  migrations: those of the code, as paths in the source.
-    risks: what some of them do that other code can't bear, by path. The outcome's stdout has that of the pending
-    ones, a line each, if a release is in service.
+    risks: what some of them do that other code can't bear, by path.  rewrites: tables that they may copy in SQLite.
+    data: a folder whose files are looked at for databases of SQLite, for `rewrites`.
+    If a release is in service, the outcome's stdout is JSON: "risks" and "rewrites" of the pending ones, a text each.
     Raises an error with the list if the database has later ones, as code that is deployed may be older than
     the schema. What the host remembers comes from its deploys; a migration by hand is not known.
     """
@@ -207,12 +211,16 @@ class SchemaKnown(Step):
     home: str
     migrations: Sequence[str]
     risks: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
+    rewrites: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
+    data: str = ""
 
     def label(self) -> str:
         return "migrations of %s" % self.home.rsplit("/", 1)[-1]
 
     def validate(self) -> None:
         check_path(self.home, "home")
+        if self.data:
+            check_path(self.data, "data")
 
     def check(self, host: "System") -> Diff:
         try:
@@ -221,10 +229,8 @@ class SchemaKnown(Step):
             return Diff.none("the host does not remember any")
         schema = book["schema"]
         if schema and book["live"]:
-            pending = [(path, lines) for path, lines in dict(self.risks).items() if path not in schema]
-            self.scratch["stdout"] = "\n".join(
-                "%s %s" % (path, line) for path, lines in pending for line in lines
-            )
+            risks = ["%s %s" % pair for pair in pending(self.risks, schema)]
+            self.scratch["stdout"] = json.dumps({"risks": risks, "rewrites": self._rewrites(host, schema)})
         later = newer(schema, self.migrations)
         if later:
             raise StepError(
@@ -234,8 +240,38 @@ class SchemaKnown(Step):
             )
         return Diff.none("are those of the database, or later")
 
+    def _rewrites(self, host: "System", schema: Sequence[str]) -> List[str]:
+        """Return what pending migrations do to databases of SQLite."""
+        found = pending(self.rewrites, schema)
+        databases = list(sqlite_files(host, self.data)) if found else []
+        if not databases:
+            return []
+        return [
+            "%s may copy the table of %s in %s; what writes then waits, and fails after SQLite's timeout (Django: 5 s)"
+            % (path, table, listed(databases))
+            for path, table in found
+        ]
+
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("asking changes nothing")
+
+
+def pending(said: Mapping[str, Sequence[str]], schema: Sequence[str]) -> "List[Tuple[str, str]]":
+    """Return what is said of migrations that a database has not got, with their paths."""
+    return [(path, line) for path, lines in dict(said).items() if path not in schema for line in lines]
+
+
+def sqlite_files(host: "System", folder: str) -> Iterator[str]:
+    """Yield the databases of SQLite in a folder, each as "shop.sqlite3 (34 MB)" (sqlite.org/fileformat.html)."""
+    if host.files.stat(folder) is None:
+        return
+    for name in host.files.list(folder):
+        path = "%s/%s" % (folder, name)
+        found = host.files.stat(path)
+        if found is not None and found.kind == "file":
+            with host.files.open(path) as f:
+                if f.read(len(SQLITE)) == SQLITE:
+                    yield "%s (%d MB)" % (name, -(-found.size // 1000000))
 
 
 release_served = step(ReleaseServed)

@@ -34,6 +34,8 @@ class Controller(Protocol):
 
     def progress(self, text: str) -> None: ...
 
+    def note(self, text: str) -> None: ...
+
 
 class System:
     """The real host.

@@ -92,5 +92,8 @@ class StepHost:
         """Yield the contents of the first request that has no answer yet."""
         yield from self.fetch(*self._requests.popleft())
 
+    def note(self, text: str) -> None:
+        """Ignore what a step tells besides its outcome, because a test does not show it."""
+
     def progress(self, text: str) -> None:
         """Ignore a running step's output, because a test does not show it."""

@@ -104,12 +104,18 @@ def schema_gate(c: Host, release: Release) -> None:
         releases_served.schema_known(c, release.home, schema_of(release))
         return
     # imported here: only plans read migrations
+    from provision.apps.migration_rewrites import rewrites_of
     from provision.apps.migration_risks import risks_of
 
-    known = releases_served.schema_known(c, release.home, schema_of(release), risks_of(release))
+    rewrites = (
+        {} if any(use.role == "postgres" for use in release.app.uses.values()) else rewrites_of(release)
+    )
+    known = releases_served.schema_known(
+        c, release.home, schema_of(release), risks_of(release), rewrites=rewrites, data=release.data
+    )
 
     def tell() -> None:
-        for line in known.stdout.splitlines():
+        for line in json.loads(known.stdout or "{}").get("risks", ()):
             text = f"{line}. Until the switch, and after a rollback, code from before it serves {release.app.name}"
             c.emit(Attention(c.name, text))
 

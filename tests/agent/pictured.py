@@ -24,6 +24,9 @@ class Controller:
         with source.open(request) as f:
             yield f.read()
 
+    def note(self, text: str) -> None:
+        """Nobody reads it."""
+
     def progress(self, text: str) -> None:
         """Nobody reads it."""
 

@@ -169,6 +169,9 @@ class Answering:
             raise StepError(f"{key} is gone")
         yield key.encode()
 
+    def note(self, text: str) -> None:
+        """Nothing shows it."""
+
     def progress(self, text: str) -> None:
         """Nothing shows it."""
 

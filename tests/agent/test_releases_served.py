@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -245,12 +246,19 @@ def test_code_that_is_older_than_its_database_is_refused(agents: Agents, home: s
 def test_what_pending_migrations_do_is_said_once_a_release_is_in_service(agents: Agents, home: str) -> None:
     both = ["shop/migrations/0001_a.py", "shop/migrations/0002_b.py"]
     risks = {both[0]: ["removes a.b"], both[1]: ["removes a.c", "renames a.d"]}
-    assert run(agents, SchemaKnown(home, both, risks))[0].stdout == ""
+    data = Path(home) / "data"
+    data.mkdir()
+    step = SchemaKnown(home, both, risks, rewrites={both[0]: ["a"], both[1]: ["B"]}, data=str(data))
+    assert run(agents, step)[0].stdout == ""
     run(agents, served(home, FIRST, both[:1]))
-    said = run(agents, SchemaKnown(home, both, risks))[0].stdout
-    assert said == f"{both[1]} removes a.c\n{both[1]} renames a.d"
+    said = json.loads(run(agents, step)[0].stdout)
+    assert said == {"risks": [f"{both[1]} removes a.c", f"{both[1]} renames a.d"], "rewrites": []}
+    sqlite3.connect(data / "shop.db").execute("PRAGMA user_version = 1").connection.close()
+    (data / "notes.txt").write_text("no database")
+    (said,) = json.loads(run(agents, step)[0].stdout)["rewrites"]
+    assert said.startswith(f"{both[1]} may copy the table of B in shop.db (1 MB); ")
     run(agents, served(home, SECOND, both))
-    assert run(agents, SchemaKnown(home, both, risks))[0].stdout == ""
+    assert json.loads(run(agents, step)[0].stdout) == {"risks": [], "rewrites": []}
 
 
 def test_an_environment_goes_back_and_secrets_stay(agents: Agents, root: Path) -> None:

@@ -445,3 +445,17 @@ def test_an_agent_does_not_outlive_its_session(agents: Agents) -> None:
         assert Path(f"/proc/{agent}").exists()
     assert not Path(f"/proc/{agent}").exists()
     assert agents.channels[0].process.returncode == 0
+
+
+@pytest.mark.parametrize("ahead", [0, 100, -100])
+def test_how_far_the_clocks_differ_is_known(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr(
+        "provision.controller.agent_conversation.time.time",
+        lambda: time.clock_gettime(time.CLOCK_REALTIME) - ahead,
+    )
+    session = agents.start()
+    assert abs(session.clock_off - ahead) < 60
+    assert bool(session.clock_off) == bool(ahead)
+    session.finish()

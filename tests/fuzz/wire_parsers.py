@@ -38,7 +38,7 @@ FACTS = {
 REBOOT = {"within": 600.0, "refs": [[1, "x", True, ""]], "failures": 0, "run": 1}
 ERROR = {"message": "x", "hint": "h", "argv": ["a"], "status": 1, "stdout": "o", "stderr": "e"}
 TOLD: list[dict[str, Any]] = [
-    {"op": "hello", "version": 1, "facts": FACTS, "boot": "b"},
+    {"op": "hello", "version": 1, "facts": FACTS, "boot": "b", "clock": 1.0},
     {"op": "note", "text": "x"},
     {"op": "running", "id": 1, "text": "x"},
     {"op": "alive"},

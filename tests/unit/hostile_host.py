@@ -21,7 +21,7 @@ FACTS: dict[str, Any] = {
     "kernel": "6.1", "hostname": "h", "cpus": 1, "memory_mb": 1, "addresses": ["192.0.2.1"], "python": "3.11.2",
     "python_path": "/usr/bin/python3", "init": "systemd", "user": "root", "login_user": "root",
 }  # fmt: skip
-HELLO: dict[str, Any] = {"op": "hello", "version": 1, "facts": FACTS, "boot": "b"}
+HELLO: dict[str, Any] = {"op": "hello", "version": 1, "facts": FACTS, "boot": "b", "clock": 1.0}
 OK: dict[str, Any] = {"op": "outcome", "id": 1, "state": "ok", "ms": 1.0}
 BYE: dict[str, Any] = {"op": "bye"}
 

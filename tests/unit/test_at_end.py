@@ -86,9 +86,10 @@ def test_what_is_told_of_migrations_does_not_wait_between_the_steps(monkeypatch:
 
     monkeypatch.setattr(app_role, "schema_of", lambda release: [])
     monkeypatch.setattr("provision.apps.migration_risks.risks_of", lambda release: ["a risk"])
-    monkeypatch.setattr(releases_served, "schema_known", lambda *of: Failed())
+    monkeypatch.setattr("provision.apps.migration_rewrites.rewrites_of", lambda release: {})
+    monkeypatch.setattr(releases_served, "schema_known", lambda *of, **more: Failed())
     host: Any = SimpleNamespace(planning=True, at_end=[], later=lambda action: action())
-    release: Any = SimpleNamespace(home="/srv/shop", app=SimpleNamespace(name="shop"))
+    release: Any = SimpleNamespace(home="/srv/shop", data="/d", app=SimpleNamespace(name="shop", uses={}))
     app_role.schema_gate(host, release)
     assert len(host.at_end) == 1
     with pytest.raises(StepFailed):

@@ -142,6 +142,6 @@ def test_a_session_ends_whatever_the_other_side_says(noise: bytes) -> None:
 
 
 def test_an_agent_of_another_version() -> None:
-    hello = pack({"op": "hello", "version": 99, "facts": FACTS, "boot": "b"})
+    hello = pack({"op": "hello", "version": 99, "facts": FACTS, "boot": "b", "clock": 1.0})
     with pytest.raises(UnreachableError, match="protocol version 99"):
         assert session(MARKER + hello).facts

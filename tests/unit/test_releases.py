@@ -276,7 +276,10 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
     ran: list[str] = []
     # it asks the host, and changes nothing
     monkeypatch.setattr(
-        "provision.run.work.changes_allowed", lambda host, homes, *needs: SimpleNamespace(stdout="")
+        "provision.run.preflight.changes_allowed",
+        lambda host, homes, *needs, certificates: SimpleNamespace(
+            stdout='{"refused": [], "certificates": [], "memory": ""}'
+        ),
     )
     roles = [
         (SimpleNamespace(name=name, backing=None, run=lambda host, p, n=name: ran.append(n)), params)
@@ -290,7 +293,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
         emit=lambda event: None,
         apps=[app(source)],
         facts=facts,
-        started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None),
+        started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None, clock_off=0.0, outcomes={}),
         run_later=lambda: None,
         at_end=[],
         begun=[],

@@ -23,6 +23,7 @@ from provision.system.unit_state import ENABLED
 if TYPE_CHECKING:
     from provision.system.units import Units
 
+REFUSED = "refused for a moment, then accepted"
 #: seconds until a unit that stops has to have closed its ports
 RELEASED = 100.0
 PAUSE = 0.005
@@ -53,7 +54,7 @@ def in_the_way(units: "Units", names: Sequence[str], ports: Sequence[int], share
             found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
         if state.running and ports:
             why = refused_because(units, name, ports) if shared else "the two do not share ports"
-            after = "refused for a moment, then accepted: %s" % why if why else "accepted throughout"
+            after = "%s: %s" % (REFUSED, why) if why else "accepted throughout"
             found.append(Change("connections to %s" % numbers, "accepted", after))
     return found
 
