@@ -155,7 +155,7 @@ def test_a_temporary_certificate_gives_way_to_a_real_one_for_the_same_key(host: 
     assert host.run() == 0
     assert host.names == ["shop.test", "www.shop.test"]
     assert host.key.read_bytes() == key
-    assert (host.folder / "reloads").read_text() == "reload nginx\n"
+    assert (host.folder / "reloads").read_text() == "--job-mode=fail reload nginx\n"
     state = host.state
     assert (state["served"], state["error"], state["server"]) == (True, "", SERVER)
     # neither asked for nor written again
@@ -447,7 +447,7 @@ def test_a_new_key_on_demand(host: Host) -> None:
     found = acme_files.certificate(str(host.certificate))
     assert found["public"] == acme_files.public_key(str(host.key))
     assert host.key.stat().st_mode & 0o777 == 0o600
-    assert (host.folder / "reloads").read_text() == "reload nginx\n" * 2
+    assert (host.folder / "reloads").read_text() == "--job-mode=fail reload nginx\n" * 2
     assert host.run() == 0
     assert len(host.asked) == 2
 

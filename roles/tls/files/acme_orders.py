@@ -173,7 +173,8 @@ def judged(text: str, wanted: Wanted) -> Found:
 
 def serve(wanted: Wanted) -> None:
     """Reload the front, and see by a handshake that it serves the certificate. Raises Failed."""
-    done = subprocess.run(["systemctl", "reload", wanted["front"]], stdout=-1, stderr=-2)
+    # a front that is being stopped for another is left to that: a reload would cancel it (systemctl(1))
+    done = subprocess.run(["systemctl", "--job-mode=fail", "reload", wanted["front"]], stdout=-1, stderr=-2)
     if done.returncode:
         raise Failed(
             "the new certificate is in place, but {}".format(done.stdout.decode(errors="replace").strip())
