@@ -18,7 +18,16 @@ from provision.platforms.target_records import TargetRecords
 from provision.steps.base import Change, Diff, listed
 from provision.system.memory.ledger import now
 from provision.system.memory.records import Damaged, understood
-from provision.system.memory.release_book import BOOK, VERSION, empty_book, held, in_order, newer, person
+from provision.system.memory.release_book import (
+    BOOK,
+    VERSION,
+    empty_book,
+    held,
+    in_order,
+    newer,
+    next_deploy,
+    person,
+)
 
 
 class ReleaseBook:
@@ -167,7 +176,7 @@ class ReleaseRecorded:
         if self._about is not None:
             entry = instances.get(self._instance) if live == self._instance else None
             instances[self._instance] = {
-                **(entry or {**by, "release": self._release}),
+                **(entry or {**by, "release": self._release, "deploy": next_deploy(book)}),
                 "about": dict(self._about),
             }
             instances = newest(instances, self._instance, self._keep)

@@ -15,6 +15,7 @@ from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import (
     empty_book,
     newer,
+    next_deploy,
     obstacle,
     path_in,
     read_book,
@@ -84,7 +85,7 @@ class ReleaseServed(Step):
             book["hold"] = {"who": by["who"], "at": by["at"], "left": left, "back_to": self.release}
         if not self.again:
             entry = instances.get(self.instance) if live == self.instance else None
-            entry = entry or {**by, "release": self.release}
+            entry = entry or {**by, "release": self.release, "deploy": next_deploy(book)}
             instances[self.instance] = {**entry, "about": json.loads(self.about)}
             book["schema"] = sorted(self.migrations)
         if live != self.instance:

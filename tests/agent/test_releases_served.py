@@ -22,6 +22,7 @@ from provision.steps.holds import ChangesAllowed, FreeOfLocks, OperatorLock, Res
 from provision.steps.releases import Current, OldReleases
 from provision.steps.releases_served import EnvironmentBefore, ReleaseServed, ReleasesKnown, SchemaKnown
 from provision.steps.undo import Undo
+from provision.system.memory.release_book import in_order
 
 FIRST, SECOND = "a" * 12, "b" * 12
 ENV = 'KEY="now"\nOLD="1"\nPLAIN="new\nlines"\n'
@@ -79,6 +80,23 @@ def test_a_release_is_recorded_once(agents: Agents, home: str) -> None:
     assert book["live"] == FIRST
     assert book["instances"][FIRST]["who"] == "test"
     assert book["unrecorded"] == [SECOND]
+
+
+def test_deploys_count_in_their_order_whatever_the_clock_says(agents: Agents, home: str) -> None:
+    run(agents, served(home, SECOND))
+    book = Path(home) / "releases.json"
+    # the clock was ahead, and has been set since
+    book.write_text(
+        json.dumps({**(old := json.loads(book.read_text())), "instances": later(old["instances"])})
+    )
+    run(agents, served(home, FIRST))
+    assert [name for name, _ in in_order(known(agents, home))] == [SECOND, FIRST]
+    run(agents, served(home, SECOND))
+    assert [name for name, _ in in_order(known(agents, home))] == [FIRST, SECOND]
+
+
+def later(instances: dict[str, Any]) -> dict[str, Any]:
+    return {name: {**entry, "at": "2999-01-01T00:00:00Z"} for name, entry in instances.items()}
 
 
 def test_what_is_built_ahead_is_no_release_to_go_back_to_until_it_has_been_in_service(

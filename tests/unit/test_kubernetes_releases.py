@@ -120,6 +120,24 @@ def test_a_rollback_onto_a_newer_database_needs_force(prov: Prov, cluster: Clust
     assert status == 0 and "its code meets the newer schema" in err, out
 
 
+def test_two_deploys_within_a_second_count_in_their_order(
+    prov: Prov, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provision.platforms.release_steps.now", lambda: "2026-11-28T11:16:51Z")
+    releases = []
+    for number in range(4):
+        (Path("shop") / "shop.py").write_text(f"# {number}\n")
+        assert prov("deploy", "prod")[0] == 0
+        found = answer(prov, "releases", "prod")["releases"]
+        assert found[0]["live"] and len(found) == min(number + 1, 3)
+        releases.append(found[0]["id"])
+        assert [each["id"] for each in found] == releases[::-1][: len(found)]
+    assert prov("rollback", "prod")[0] == 0
+    assert [each["id"] for each in answer(prov, "releases", "prod")["releases"] if each["live"]] == [
+        releases[2]
+    ]
+
+
 def test_a_record_that_another_client_wrote_makes_no_other_objects(prov: Prov, cluster: Cluster) -> None:
     old, _ = two_releases(prov, cluster)
     book = record_in(cluster, "prod.releases.shop")

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
 from provision.system.memory.records import TEXT, Damaged, understood, versioned
 from provision.system.shapes import having, listing, mapping, optional
+from provision.system.shapes import number as whole
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
 VERSION = 1
-#: an instance. about: what serving it again takes, made and read by the controller (serving/recorded.py)
-SERVED = having({"release": TEXT, "at": TEXT, "about": having({})}, {"who": TEXT, "commit": TEXT})
+#: an instance. about: what serving it again takes, made and read by the controller (serving/recorded.py).
+#: deploy: a number that grows with each deploy, as clocks are set back and two deploys may have one second
+SERVED = having(
+    {"release": TEXT, "at": TEXT, "about": having({})},
+    {"who": TEXT, "commit": TEXT, "deploy": whole(0, 2**31)},
+)
 HOLD = having({"at": TEXT, "who": TEXT, "left": TEXT, "back_to": TEXT})
 BOOK = versioned(
     VERSION,
@@ -134,4 +139,11 @@ def obstacle(host: "System", home: str, entry: Dict[str, Any]) -> str:
 
 def in_order(book: Dict[str, Any]) -> "List[Tuple[str, Dict[str, Any]]]":
     """Return the instances of a book, the oldest deploy first."""
-    return sorted(book["instances"].items(), key=lambda item: (item[1]["at"], item[0]))
+    return sorted(
+        book["instances"].items(), key=lambda item: (item[1].get("deploy", 0), item[1]["at"], item[0])
+    )
+
+
+def next_deploy(book: Dict[str, Any]) -> int:
+    """Return the number of a deploy that comes now."""
+    return 1 + max((entry.get("deploy", 0) for entry in book["instances"].values()), default=0)
