@@ -59,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_lets_the_running_step_end(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    process = start(1)
+    process = start(3)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
