@@ -113,7 +113,8 @@ def test_a_compromised_key_is_replaced_and_its_certificate_revoked(issued: Issue
     old, key = issued.site.serial(), on(ACME, "sha256sum", "/etc/prov/tls/hello.key")
     argv = ("hello", "--reason", "key-compromise")
     run = prov("tls revoke", ACME, *argv, cwd=issued.project.folder, status=0, timeout=120)
-    assert f"serial {old:x}" in run.stdout
+    # openssl-x509(1) writes whole bytes
+    assert f"serial {old.to_bytes(-(-old.bit_length() // 8)).hex()}" in run.stdout
     assert issued.site.serial() != old
     assert on(ACME, "sha256sum", "/etc/prov/tls/hello.key") != key
     assert issued.pebble.revoked(old) == 1, "the reason of RFC 5280"
