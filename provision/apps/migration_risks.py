@@ -35,7 +35,7 @@ def risks_of(release: Release) -> dict[str, list[str]]:
 
 
 def read_all(release: Release, read: Callable[[bytes], Iterator[str]]) -> dict[str, list[str]]:
-    """Return what is read from the migrations of a release, by their paths, without those of which nothing is."""
+    """Return what `read` finds in the migrations of a release, by their paths. Those without a finding are left out."""
     entries = {entry[0]: entry for entry in release.entries}
     found: dict[str, list[str]] = {}
     for path in schema_of(release):

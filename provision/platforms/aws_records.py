@@ -1,4 +1,4 @@
-"""What prov remembers of a target in AWS: parameters of SSM, each of which is written once.
+"""What prov remembers of a target in AWS: SSM parameters, which are written once and never changed.
 
     /prov-records/TARGET/NAME/7           a record's seventh text, and how many further pieces it has
     /prov-records/TARGET/NAME/7.ID.1      a piece of it

@@ -25,7 +25,7 @@ class Controller:
             yield f.read()
 
     def note(self, text: str) -> None:
-        """Nobody reads it."""
+        """Show it to no one."""
 
     def progress(self, text: str) -> None:
         """Nobody reads it."""

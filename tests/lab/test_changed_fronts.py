@@ -1,4 +1,4 @@
-"""A front that makes way for another one: no connection is refused or reset, whoever makes it, whatever fails.
+"""While one front takes over from another, no connection is refused or reset, even if something fails.
 
 More of it: `make prove`, tests/prove/test_every_change.py.
 """

@@ -40,7 +40,7 @@ def report(found: dict[str, Counter[str]]) -> list[str]:
         refused = sum(count for what, count in lost.items() if "Refused" in what)
         rows.append([change, str(sum(said.values())), str(refused), str(sum(lost.values()) - refused)])
     return [
-        f"{CHANGES} deploys in a row, each of which changes the front of a host with one application. All the while",
+        f"{CHANGES} deploys in a row change the front of a host with one application. As they run,",
         "clients connect as fast as they can, from outside and on the host itself (IPv4 and IPv6), eight connect and",
         "ask 0.2 s later, as browsers do that connect ahead, and three ask by https.",
         "",

@@ -49,7 +49,7 @@ class EcsCalls(TargetCalls):
     def definition(self, name: str) -> dict[str, Any] | None:
         """Return a task definition, with its tags as `tags`; None if there is none. Raises CloudError.
 
-        name: an ARN, or a family, of which the newest one is meant.
+        name: an ARN, or a family, which stands for its newest definition.
         """
         try:
             answer = self.call("ecs:DescribeTaskDefinition", taskDefinition=name, include=["TAGS"])

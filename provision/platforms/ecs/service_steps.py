@@ -34,7 +34,7 @@ FIXED = ("serviceName", "launchType", "tags")
 
 
 class HasArn(Protocol):
-    """A target group, of which an ARN is enough."""
+    """A target group: all that a service needs is its ARN."""
 
     @property
     def arn(self) -> str:

@@ -1,4 +1,4 @@
-"""Memory for two instances of an application, of which one serves while the other starts. Shipped (Python 3.8).
+"""Memory for two instances of an application: one serves while the other starts. Shipped (Python 3.8).
 
 Source: Linux, "Control Group v2" (Memory), and proc_meminfo(5).
 """
