@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from pathlib import Path
 
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
@@ -349,7 +350,7 @@ class Drafting:
             "queue" if queue and name == "cache" else name: role
             for name, role in used_in(self._services).items()
         }
-        needed = set(self._needed())
+        needed = set(self._needed)
         known = {
             name: role
             for name, role in found.items()
@@ -367,6 +368,7 @@ class Drafting:
             self._put("uses", known, f"found in {self._compose}; on the same host")
         return known
 
+    @cached_property
     def _needed(self) -> dict[str, str]:
         """Find the variables without which it does not start, and the file that reads each."""
         return required_variables(
@@ -377,7 +379,7 @@ class Drafting:
         """Report variables without which the application does not start."""
         given = {"DATA_DIR", "ALLOWED_HOSTS", "BEHIND_PROXY"} if self._django else set()
         given = given.union(*(PROVIDED[name] for name in uses))
-        for name, path in self._needed().items():
+        for name, path in self._needed.items():
             if name in given or name.startswith("PROV_") or name.endswith("_ALLOWED_HOSTS"):
                 continue
             use = next((each for each, names in PROVIDED.items() if name in names), "")

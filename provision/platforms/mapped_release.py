@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 
 from provision.apps.app_model import App
@@ -58,6 +58,26 @@ def without_counterpart(app: App) -> dict[str, object]:
     wanted = {each.partition(":")[0]: each for each in OFFERS if each not in MAPPED}
     front = [setting for setting in wanted if getattr(app, setting, None)]
     return {f"settings of the front ({', '.join(front)})": front}
+
+
+def notes_on(app: App, left: Mapping[str, object], served: Collection[str]) -> list[str]:
+    """Return notes on what has no counterpart, and on what the application must serve itself.
+
+    left: what a note has, and whether it is set.  served: paths of files.
+    """
+    found = [f"{app.name}: no counterpart: {what}" for what, there in left.items() if there]
+    if served:
+        found.append(f"{app.name}: the application must serve {', '.join(served)} (WhiteNoise, for example)")
+    return found
+
+
+def instead_by_prov(host: InventoryHost, command: str) -> str:
+    """Return which command of prov's does what another one does on hosts, where releases are recorded; "" if none."""
+    if command == "start":
+        return f"Deploy it:  prov deploy {host.name}"
+    if command == "undo":
+        return f"Go back to the release before:  prov rollback {host.name}"
+    return ""
 
 
 def open_to_all(host: InventoryHost, app: App, place: str, hint: str) -> Iterator[ConfigError]:

@@ -1,13 +1,13 @@
 """Credentials of systemd, encrypted with a key of their host. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
-import re
 from typing import TYPE_CHECKING, Optional, Tuple
 
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.support.file_changes import attribute_words, attributes, set_attributes
+from provision.steps.support.handed_credentials import is_name
 from provision.system.command_execution import last_lines
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PROGRAM = "systemd-creds"
 #: the host's key, which the first encryption makes (systemd-creds(1))
 HOST_KEY = "/var/lib/systemd/credential.secret"
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 #: bytes of one credential: its file, a third larger, has to be below systemd's limit of 1,179,648
 LARGEST = 800 << 10
 #: what a Change is about, besides mode and owner
@@ -51,7 +50,7 @@ class Credential(Step):
 
     def validate(self) -> None:
         check_path(self.path)
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name) or self.name in (".", ".."):
+        if not is_name(self.name):
             raise ValueError("name must be letters, digits, '.', '_' and '-', not %r" % (self.name,))
         if not isinstance(self.content, Secret):
             raise ValueError("content must be a Secret, not %s" % type(self.content).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,9 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         return caught.value.code, out.out, out.err
 
     return run
+
+
+def steps(out: str) -> dict[str, tuple[str, Any]]:
+    """Return state and diff of each step of a run, by its name. out: its output as JSON."""
+    events = [json.loads(line) for line in out.splitlines()]
+    return {each["step"]: (each["state"], each["diff"]) for each in events if each["event"] == "step"}

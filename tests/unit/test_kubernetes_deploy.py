@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_project import Prov, command_line
+from cli_project import Prov, command_line, steps
 from cluster_double import Cluster, let_time_pass, served, without_records
 from helpers.samples import sample
 from inventories import project
@@ -127,11 +127,6 @@ def test_a_deploy_that_is_cut_at_any_request_is_finished_by_the_next(
     assert prov("deploy", "prod")[0] == 0 and first in (0, 4)
     status, out, _ = prov("deploy", "prod", "--json")
     assert status == 0 and {state for state, _ in steps(out).values()} == {"ok"}
-
-
-def steps(out: str) -> dict[str, tuple[str, Any]]:
-    events = [json.loads(line) for line in out.splitlines()]
-    return {each["step"]: (each["state"], each["diff"]) for each in events if each["event"] == "step"}
 
 
 def test_a_plan_says_what_the_deploy_then_does_and_a_second_one_does_nothing(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_project import Prov
+from cli_project import Prov, steps
 from cluster_double import Cluster, let_time_pass, put_record, record_in, without_records
 from helpers.samples import sample
 from test_kubernetes_deploy import (
@@ -19,7 +19,6 @@ from test_kubernetes_deploy import (
     cluster,
     container_of,
     prov,
-    steps,
     write,
 )
 

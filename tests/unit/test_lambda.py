@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
-from cli_project import Prov, command_line
+from cli_project import Prov, command_line, steps
 from helpers.samples import sample
 from inventories import project
 from lambda_account import CLIENT, REGION, ROLE, Functions, account, client, trust
@@ -90,11 +90,6 @@ def prov(
     monkeypatch.chdir(project(tmp_path, source))
     write()
     return command_line(monkeypatch, capsys)
-
-
-def steps(out: str) -> dict[str, tuple[str, Any]]:
-    events = [json.loads(line) for line in out.splitlines()]
-    return {each["step"]: (each["state"], each["diff"]) for each in events if each["event"] == "step"}
 
 
 def test_a_plan_says_what_the_deploy_then_does_and_a_second_one_does_nothing(

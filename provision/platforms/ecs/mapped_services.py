@@ -18,6 +18,7 @@ from provision.platforms.ecs.ecs_names import LONGEST, LONGEST_RULE, log_group, 
 from provision.platforms.ecs.service_block import BLOCK, ServiceBlock, service_block
 from provision.platforms.mapped_release import (
     hosts_services,
+    notes_on,
     open_to_all,
     unsaid_schedule,
     without_counterpart,
@@ -159,7 +160,7 @@ class MappedService(AwsRelease):
     @property
     def notes(self) -> list[str]:
         """Return what of the application has no counterpart, and what it must do itself."""
-        app, name = self.app, self.app.name
+        app = self.app
         unlike = [each for each, process in app.processes.items() if process.stop_signal != "TERM"]
         limited = [each for each, process in app.processes.items() if process.memory_max]
         gone = [
@@ -172,12 +173,7 @@ class MappedService(AwsRelease):
             "writable_paths of the sandbox": app.sandbox.writable_paths,
             **dict.fromkeys(gone, True),
         }
-        found = [f"{name}: no counterpart: {what}" for what, there in left.items() if there]
-        if app.static:
-            found.append(
-                f"{name}: the application must serve {', '.join(app.static)} (WhiteNoise, for example)"
-            )
-        return found
+        return notes_on(app, left, app.static)
 
 
 def check(assignment: Assignment) -> None:

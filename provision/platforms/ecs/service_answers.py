@@ -17,7 +17,7 @@ from provision.platforms.ecs.ecs_calls import EcsCalls
 from provision.platforms.ecs.ecs_names import log_group, part_name
 from provision.platforms.ecs.service_block import service_block
 from provision.platforms.ecs.task_states import primary_of, reason, unfinished
-from provision.platforms.mapped_release import only_app
+from provision.platforms.mapped_release import instead_by_prov, only_app
 from provision.platforms.platform_model import LogsWanted
 
 #: prov's commands for hosts -> words of `aws ecs update-service`
@@ -26,12 +26,8 @@ UPDATES = {"restart": ("--force-new-deployment",), "stop": ("--desired-count", "
 
 def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
-    if command == "start":
-        return f"Deploy it:  prov deploy {host.name}"
-    if command == "undo":
-        return f"Go back to the release before:  prov rollback {host.name}"
     if command not in UPDATES:
-        return ""
+        return instead_by_prov(host, command)
     block = service_block(host)
     service = part_name(host.name, only_app(host), "web")
     words = ("ecs", "update-service", "--cluster", block.cluster, "--service", service, *UPDATES[command])

@@ -17,7 +17,7 @@ from provision.platforms.kubernetes.cluster_block import cluster_block
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.object_labels import APP, COMPONENT, VERSION, owned_by
 from provision.platforms.kubernetes.rollouts import of_job, reason, unfinished
-from provision.platforms.mapped_release import only_app
+from provision.platforms.mapped_release import instead_by_prov, only_app
 from provision.platforms.platform_model import LogsWanted
 
 #: prov's commands for hosts -> kubectl's for an application's pods
@@ -31,12 +31,8 @@ KUBECTL = {
 
 def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
-    if command == "start":
-        return f"Deploy it:  prov deploy {host.name}"
-    if command == "undo":
-        return f"Go back to the release before:  prov rollback {host.name}"
     if command not in KUBECTL:
-        return ""
+        return instead_by_prov(host, command)
     app = only_app(host)
     line = kubectl(host, *(word.replace("APP", app) for word in KUBECTL[command]))
     return f"kubectl does it:  {line}"

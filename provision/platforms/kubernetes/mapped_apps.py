@@ -18,6 +18,7 @@ from provision.platforms.kubernetes.cluster_block import ClusterBlock, cluster_b
 from provision.platforms.mapped_release import (
     MappedRelease,
     hosts_services,
+    notes_on,
     open_to_all,
     unsaid_schedule,
     without_counterpart,
@@ -100,10 +101,7 @@ class MappedApp(MappedRelease):
             "writable_paths of the sandbox": app.sandbox.writable_paths,
             **dict.fromkeys(gone, True),
         }
-        found = [f"{name}: no counterpart: {what}" for what, there in left.items() if there]
-        served = [*app.static, *app.media]
-        if served:
-            found.append(f"{name}: the application must serve {', '.join(served)} (WhiteNoise, for example)")
+        found = notes_on(app, left, [*app.static, *app.media])
         if (app.media or app.writable) and not block.storage:
             found.append(f"{name}: what it writes ends with each pod; `storage` of the block keeps it")
         if block.ingress and app.tls != "none":

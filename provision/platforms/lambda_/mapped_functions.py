@@ -20,6 +20,7 @@ from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock, f
 from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
 from provision.platforms.mapped_release import (
     hosts_services,
+    notes_on,
     open_to_all,
     unsaid_schedule,
     without_counterpart,
@@ -156,18 +157,13 @@ class MappedFunction(AwsRelease):
     @property
     def notes(self) -> list[str]:
         """Return what of the application has no counterpart, and what it must do itself."""
-        app, name = self.app, self.app.name
+        app = self.app
         left = {
             **without_counterpart(app),
             f"files made from templates ({', '.join(app.files)})": app.files,
             f"packages of the distribution ({', '.join(app.packages.run)})": app.packages.run,
         }
-        found = [f"{name}: no counterpart: {what}" for what, there in left.items() if there]
-        if app.static:
-            found.append(
-                f"{name}: the application must serve {', '.join(app.static)} (WhiteNoise, for example)"
-            )
-        return found
+        return notes_on(app, left, app.static)
 
 
 def check(assignment: Assignment) -> None:

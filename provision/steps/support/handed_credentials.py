@@ -21,10 +21,15 @@ READ_ONLY, NO_SUID, NO_DEVICES, NO_PROGRAMS, REMOUNT, ALL_BELOW, SLAVE = 1, 2, 4
 HARMLESS = NO_SUID | NO_DEVICES | NO_PROGRAMS
 
 
+def is_name(name: object) -> bool:
+    """Return whether this can be the name of a credential, which is that of a file."""
+    return isinstance(name, str) and bool(NAME.fullmatch(name)) and name not in (".", "..")
+
+
 def check_credentials(credentials: "Mapping[str, Secret]") -> None:
     """Raise ValueError unless these are names of files and Secrets."""
     for name, value in dict(credentials).items():
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name in (".", ".."):
+        if not is_name(name):
             raise ValueError("%r is not the name of a credential" % (name,))
         if not isinstance(value, Secret):
             raise ValueError("the credential %s must be a Secret" % name)
