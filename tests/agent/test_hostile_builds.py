@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,9 +42,9 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 class Builds:
     """Makes environments with one package, whose build runs `attack`."""
 
-    def __init__(self, agents: Agents, root: Path) -> None:
+    def __init__(self, agents: Agents, root: Path, venv: Path | None = None) -> None:
         self.agents = agents
-        self.venv = root / "venv"
+        self.venv = venv or root / "venv"
         self.source = root / "evil"
         self.source.mkdir()
         (self.source / "pyproject.toml").write_text(PROJECT)
@@ -199,6 +202,32 @@ def test_root_does_not_start_the_environments_python(builds: Builds) -> None:
     builds.venv.joinpath("lib").chmod(0o700)
     assert builds.run().state == "changed", "its folders are opened again"
     assert not (builds.source / "root-was-here").exists()
+
+
+def test_builds_with_one_id_follow_each_other(builds: Builds, root: Path, tmp_path: Path) -> None:
+    # each ends all processes with its id before it begins, and so it would end the other one
+    uid = free_id(str(builds.venv))
+    same = next(path for path in map(root.joinpath, map(str, range(100 * IDS))) if free_id(str(path)) == uid)
+    (root / "second").mkdir()
+    second = Builds(Agents(tmp_path / "second"), root / "second", same)
+    begun, go = tmp_path / "signs/begun", tmp_path / "signs/go"
+    begun.parent.mkdir()
+    begun.parent.chmod(0o777)
+    waits = f"""
+        import time
+        open({str(begun)!r}, "w")
+        while not os.path.exists({str(go)!r}):
+            time.sleep(0.05)
+    """
+    with ThreadPoolExecutor(2) as pool, contextlib.closing(second.agents):
+        first = pool.submit(builds.attack, waits)
+        while not begun.exists():
+            assert not first.done(), first.result().error
+            time.sleep(0.05)
+        other = pool.submit(second.attack, "pass")
+        time.sleep(1)
+        go.touch()
+        assert (first.result().state, other.result().state) == ("changed", "changed")
 
 
 def test_an_id_that_an_account_has_is_left_alone() -> None:

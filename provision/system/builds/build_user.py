@@ -5,6 +5,7 @@ the host. Builds that trust each other share one.
 """
 
 import contextlib
+import fcntl
 import grp
 import os
 import pwd
@@ -25,10 +26,14 @@ FIRST_ID, IDS = 60706, 478
 #: caches that builds keep, and a folder for each build while it runs
 HOME = "/var/cache/prov-builds"
 RUNNING, CACHED = "now-", "cache-"
+#: a file below HOME: who builds as an id holds a lock on the byte of that number (fcntl(2), "Advisory record locking")
+LOCKS = "ids"
 #: root's configuration files that installers read (pip and uv, "Configuration")
 CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
 #: seconds for killed processes to be gone
 PATIENCE = 10.0
+#: seconds between two tries to take an id
+POLL = 0.1
 
 
 class Own(NamedTuple):
@@ -68,6 +73,31 @@ def _is_known(number: int) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def held_id(uid: int, end: float) -> Iterator[None]:
+    """Have an id to oneself: two builds can come to one, and each ends all processes that it finds with it.
+
+    end: until when to wait for the other build, of time.monotonic().  Raises StepError if that is over.
+    """
+    os.makedirs(HOME, mode=0o711, exist_ok=True)
+    fd = os.open("%s/%s" % (HOME, LOCKS), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        while not _locked(fd, uid):
+            if time.monotonic() > end:
+                raise StepError("another build on this host, with the same user id %d, does not end" % uid)
+            time.sleep(POLL)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, uid: int) -> bool:
+    with contextlib.suppress(BlockingIOError, PermissionError):
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, uid)
+        return True
+    return False
+
+
 def end_processes(uid: int) -> None:
     """End all processes of a user, even if they keep starting more. Raises StepError."""
     # kill(2): -1 signals all permitted processes at once, so none can escape by starting another
@@ -94,7 +124,6 @@ def end_processes(uid: int) -> None:
 @contextlib.contextmanager
 def own_folder(uid: int, cache: str) -> Iterator[Own]:
     """Make a folder for one build, and the cache that earlier builds of that name have kept."""
-    os.makedirs(HOME, mode=0o711, exist_ok=True)
     for name in os.listdir(HOME):
         if name.startswith(RUNNING) and not os.path.exists("/proc/" + name[len(RUNNING) :].partition("-")[0]):
             # left by an agent that was killed; the name has its process id

@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.system.builds.build_user import NAME, Own, end_processes, free_id, own_folder, put
+from provision.system.builds.build_user import NAME, Own, end_processes, free_id, held_id, own_folder, put
 from provision.system.builds.handover import Left, copy, give, take
 from provision.system.builds.view import RESOLVERS, hidden, refuse_closed, shown
 from provision.system.command_execution import BASE_ENVIRONMENT, Result, communicate
@@ -91,8 +91,8 @@ def building(
     host.ran = True
     real = os.path.realpath(host.files.follow(folder))
     uid = free_id(cache or folder)
-    end_processes(uid)
-    with own_folder(uid, cache) as own:
+    with held_id(uid, host.deadline), own_folder(uid, cache) as own:
+        end_processes(uid)
         left = give(real, uid)
         try:
             yield Sandbox(host, uid, own, (real, folder), shows)
