@@ -27,7 +27,7 @@ FIRST_ID, IDS = 60706, 478
 HOME = "/var/cache/prov-builds"
 RUNNING, CACHED = "now-", "cache-"
 #: a file below HOME: who builds as an id holds a lock on the byte of that number (fcntl(2), "Advisory record locking")
-LOCKS = "ids"
+LOCKS = ".ids"
 #: root's configuration files that installers read (pip and uv, "Configuration")
 CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
 #: seconds for killed processes to be gone
