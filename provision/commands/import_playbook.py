@@ -24,6 +24,7 @@ def import_(playbook: Path, name: str | None, out: Format) -> None:
     of the role, modules become steps, handlers `reload_on`, loops and conditions Python. What has no counterpart is
     left as a comment with the reason. Nothing of Ansible's is run or changed.
     """
+    from provision.inventory import ansible_cfg
     from provision.playbooks.python_layout import identifier
     from provision.playbooks.role_writing import written_role
 
@@ -36,7 +37,7 @@ def import_(playbook: Path, name: str | None, out: Format) -> None:
     folder = Path("roles") / chosen
     if folder.exists():
         raise UsageError(f"{folder} already exists", hint="Choose another name: --name NAME")
-    role = written_role(playbook)
+    role = written_role(playbook, ansible_cfg.read(Path(), "ansible.cfg").roles_path)
     for path, data in role.files.items():
         refuse_existing(folder / path)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ OTHERS = {
     ("defaults", name)
     for name in (
         "inventory", "host_key_checking", "timeout", "hash_behaviour", "vault_password_file", "vault_identity_list",
-        "forks", "inventory_ignore_extensions", "inventory_ignore_patterns",
+        "forks", "roles_path", "inventory_ignore_extensions", "inventory_ignore_patterns",
     )
 } | {("inventory", "ignore_extensions"), ("inventory", "ignore_patterns")}  # fmt: skip
 #: what prov does without being told: it asks where sudo wants a password, and each run is one process on the host
@@ -55,6 +55,7 @@ class AnsibleCfg:
     variables: defaults of hosts.  inventory: its paths.  merge: whether mappings are merged (hash_behaviour).
     vault_password_file, vault_identity_list: as they are written.  forks: hosts at a time; None if it says nothing.
     ignored_ends, ignored_patterns: of names in an inventory's folder that are passed over; None and () without them.
+    roles_path: where `prov import` looks for roles of Ansible.
     folder: of the file; paths start there.
     unread: the settings that prov does not read, with their lines.
     """
@@ -67,6 +68,7 @@ class AnsibleCfg:
     forks: int | None = None
     ignored_ends: tuple[str, ...] | None = None
     ignored_patterns: tuple[re.Pattern[str], ...] = ()
+    roles_path: tuple[Path, ...] = ()
     folder: Path = Path()
     unread: tuple[str, ...] = ()
 
@@ -133,9 +135,15 @@ class CfgFile:
             forks=self._number("forks", "", MOST_FORKS),
             ignored_ends=self._list(*self._ignored("extensions")) or None,
             ignored_patterns=self._patterns(),
+            roles_path=self._folders("roles_path"),
             folder=self._file.parent,
             unread=tuple(self._unread()),
         )
+
+    def _folders(self, name: str) -> tuple[Path, ...]:
+        """Paths that colons separate; they start at the file's folder."""
+        words = filter(None, (word.strip() for word in self._value("defaults", name).split(":")))
+        return tuple(self._file.parent / Path(word).expanduser() for word in words)
 
     def _more_arguments(self) -> tuple[tuple[str, str], str] | None:
         """Arguments of ssh for settings that it has by another name, and the setting that they are of."""

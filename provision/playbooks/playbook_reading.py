@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ FREE = {"command", "shell", "script", "raw"}
 WORD = re.compile(r"""(?P<name>\w+)=(?P<value>(?:"[^"]*"|'[^']*'|\{\{.*?\}\}|[^\s"'])*)(?=\s|\Z)""")
 #: includes and dependencies of roles in each other
 DEEPEST = 20
+NO_FOLDER = "its folder was not found. `ansible-galaxy install -r requirements.yml` fetches those that are listed there"
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,15 @@ class Section:
     unread: list[str] = field(default_factory=list)
 
 
-def sections(path: Path) -> list[Section]:
-    """Return what a playbook, or the folder of a role, has. Raises ConfigError."""
+def sections(path: Path, roles_path: Sequence[Path]) -> list[Section]:
+    """Return what a playbook, or the folder of a role, has.
+
+    roles_path: where roles are besides the folders of playbooks.  Raises ConfigError.
+    """
     if path.is_dir():
-        return role_sections(path, {}, [path.parent], ())
-    found = [section for play in plays(path) for section in play_sections(play, path.parent)]
+        return role_sections(path, {}, [path.parent, *roles_path], ())
+    beside = [path.parent / "roles", path.parent, path.parent.parent / "roles", *roles_path]
+    found = [section for play in plays(path) for section in play_sections(play, beside)]
     if not found:
         raise ConfigError("has no tasks", where=str(path))
     return found
@@ -103,9 +108,12 @@ def plays(path: Path, depth: int = 0) -> list[Located]:
     return found
 
 
-def play_sections(play: Located, folder: Path) -> list[Section]:
-    """Return the roles and the tasks of a play, in their order. Raises ConfigError."""
-    values = play.value
+def play_sections(play: Located, beside: list[Path]) -> list[Section]:
+    """Return the roles and the tasks of a play, in their order.
+
+    beside: where its roles are, if they are not beside the file that it is in.  Raises ConfigError.
+    """
+    values, folder = play.value, play.origin.folder
     unread = []
     own = {name: Variable(value, True) for name, value in mapping(values.get("vars")).items()}
     for name in flat(values.get("vars_files")):
@@ -120,7 +128,7 @@ def play_sections(play: Located, folder: Path) -> list[Section]:
     about = str(values.get("name") or f"Tasks for {values['hosts']}.")
     inherited = {key: values[key] for key in ("become_user", "sudo_user", "environment") if key in values}
     found = []
-    paths = [folder / "roles", folder, folder.parent / "roles"]
+    paths = [folder / "roles", *beside]
     for key, function in (
         ("pre_tasks", "before"),
         ("roles", ""),
@@ -151,9 +159,9 @@ def listed_role(
     """Return the sections of a role that a play lists."""
     given = role if isinstance(role, dict) else {"role": role}
     name = str(given.get("role", given.get("name", "")))
-    folder = next((path / name for path in paths if (path / name / "tasks").is_dir()), None)
+    folder = role_folder(name, paths)
     if folder is None:
-        return [Section(name, f"The role {name}.", [], [], {}, [f"role {name}: its folder was not found"])]
+        return [Section(name, f"The role {name}.", [], [], {}, [f"role {name}: {NO_FOLDER}"])]
     extra = {key: value for key, value in given.items() if key not in {*KEYWORDS, "role", "name"}}
     extra |= mapping(given.get("vars"))
     variables = {**own, **{key: Variable(value, True) for key, value in extra.items()}}
@@ -169,6 +177,16 @@ def listed_role(
         )
         for s in found
     ]
+
+
+def role_folder(name: str, paths: Iterable[Path]) -> Path | None:
+    """Return the folder of a role: "NAME", or "NAMESPACE.COLLECTION.NAME" of a collection in the project."""
+    parts = name.split(".")
+    below = [Path(name)]
+    if len(parts) == 3:
+        below.append(Path("collections/ansible_collections", parts[0], parts[1], "roles", parts[2]))
+    folders = (path / each for each in below for path in paths)
+    return next((folder for folder in folders if (folder / "tasks").is_dir()), None)
 
 
 def inheriting_block(section: Section, keywords: dict[str, Any], folder: Path, play: Located) -> Task:
@@ -187,7 +205,7 @@ def role_sections(
     found = []
     for one in flat(mapping(plain(main(folder, "meta"))).get("dependencies")):
         name = str(one.get("role", one.get("name", "")) if isinstance(one, dict) else one)
-        other = next((path / name for path in paths if (path / name / "tasks").is_dir()), None)
+        other = role_folder(name, paths)
         if other is not None:
             found += role_sections(other, given, paths, (*above, folder))
     variables = {
@@ -315,10 +333,7 @@ def inclusion(module: str, args: Any, file: Path, folder: Path, depth: int) -> l
     if not name or "{{" in name:
         return None
     if module in ROLES:
-        other = next(
-            (path / name for path in (folder.parent, folder / "roles") if (path / name / "tasks").is_dir()),
-            None,
-        )
+        other = role_folder(name, [folder.parent, folder / "roles"])
         return None if other is None else file_tasks(main(other, "tasks"), other, depth + 1)
     for base in (file.parent, folder / "tasks", folder):
         if (base / name).is_file():

@@ -144,14 +144,12 @@ def outer_groups(line: str) -> list[tuple[int, int]]:
 def comprehension(inside: str) -> list[str]:
     """Return the clauses of a comprehension; one part for anything else."""
     inner = {at for start, end, _ in groups(inside) for at in range(start, end + 1)}
-    at = next((m.start() for m in re.finditer(r" for \w", inside) if m.start() not in inner), -1)
+    outside = {at for at, _ in outside_texts(inside)} - inner
+    words = [m for m in re.finditer(r" (for|if) \w", inside) if m.start() in outside]
+    at = next((m.start() for m in words if m[1] == "for"), -1)
     if at < 0 or inside.startswith("**"):
         return [inside]
-    cuts = [
-        m.start()
-        for m in re.finditer(r" (?:for|if) \w", inside)
-        if m.start() >= at and m.start() not in inner
-    ]
+    cuts = [m.start() for m in words if m.start() >= at]
     return [inside[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(inside)])]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from provision.playbooks.copied_files import CopiedFiles
@@ -42,9 +43,12 @@ class WrittenRole:
         return len(self.count.tasks) - len(self.count.left)
 
 
-def written_role(path: Path) -> WrittenRole:
-    """Return the role for a playbook, or for the folder of a role of Ansible. Raises ConfigError."""
-    found, copied, count = sections(path), CopiedFiles(), Count()
+def written_role(path: Path, roles_path: Sequence[Path] = ()) -> WrittenRole:
+    """Return the role for a playbook, or for the folder of a role of Ansible.
+
+    roles_path: where further roles of Ansible are.  Raises ConfigError.
+    """
+    found, copied, count = sections(path, roles_path), CopiedFiles(), Count()
     names: list[str] = []
     body: list[str] = []
     for section in found:

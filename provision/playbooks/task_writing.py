@@ -274,12 +274,9 @@ class TaskWriter(Branches):
         """Return a call with the options that fit its step."""
         when = options.pop("when", "") or self._when
         if when:
-            word = call.options.get("reason") == quoted(EACH_TIME) and "systemctl" in call.arguments[0]
-            parts = (
-                re.fullmatch(r'\["systemctl", "(restart|reload)", (.+)\]', call.arguments[0])
-                if word
-                else None
-            )
+            each_time = call.options.get("reason") == quoted(EACH_TIME)
+            command = "".join(call.arguments[:1]) if each_time else ""
+            parts = re.fullmatch(r'\["systemctl", "(restart|reload)", (.+)\]', command)
             if parts:
                 call = Call("systemd.service", (parts[2],), {"enabled": "None", f"{parts[1]}_on": when})
             else:

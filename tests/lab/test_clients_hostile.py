@@ -1,6 +1,6 @@
 """Clients who lie, against real fronts and servers: what an application learns about them, and what stays hidden.
 
-Here each server is behind one front or both; tests/prove/test_clients.py has all of them behind all.
+Here a few servers are behind each front; tests/prove/test_clients.py has all of them behind all.
 """
 
 from __future__ import annotations
@@ -24,12 +24,8 @@ pytestmark = pytest.mark.lab
 
 #: host: its front, image and applications
 HOSTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "t-hn": ("nginx", "debian-13", ("gunicorn", "uwsgi", "hypercorn", "daphne", "granian-wsgi")),
-    "t-ha": (
-        "apache",
-        "debian-12",
-        ("gunicorn", "uwsgi", "mod-wsgi", "uvicorn", "hypercorn-wsgi", "gunicorn-asgi", "granian"),
-    ),
+    "t-hn": ("nginx", "debian-13", ("gunicorn", "uwsgi", "daphne")),
+    "t-ha": ("apache", "debian-12", ("gunicorn", "uwsgi", "mod-wsgi", "uvicorn")),
 }
 #: application on one host that the other one balances
 FAR = {"t-hn": "far-nginx", "t-ha": "far-apache"}

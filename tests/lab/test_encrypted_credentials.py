@@ -13,6 +13,7 @@ import pytest
 from helpers.cli import Run, prov
 from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.projects import STACK, Project
+from helpers.samples import sample
 from helpers.web import Site
 
 from provision import lab
@@ -20,7 +21,8 @@ from provision.agent.secret_masks import encodings
 
 pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
-KINDS = {"t-credentials": Kind(), "t-credentials-13": Kind("debian-13")}
+IMAGES = {"t-credentials": "debian-12", "t-credentials-13": "debian-13"}
+KINDS = {name: Kind(IMAGES[name]) for name in sample(list(IMAGES), 2)}
 NAME = "t-credentials"
 CANARY = "c4n4ry"
 KEY, NEW, FINAL, TOKEN = (f"{CANARY}{n}'Qz&x\n" for n in "1234")

@@ -47,7 +47,7 @@ def proving(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Provi
 
 
 @pytest.mark.parametrize(
-    "each", [*(case("hello", text) for text in sample(KNOWN, 3)), *sample(DRAWN, 2)], ids=str
+    "each", [*(case("hello", text) for text in sample(KNOWN, 5)), *sample(DRAWN, 4)], ids=str
 )
 def test_a_plan_of_a_changed_host_is_exact(proving: Proving, each: Case) -> None:
     assert proving.one(each).differences == []

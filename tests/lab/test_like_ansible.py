@@ -18,7 +18,7 @@ from helpers.samples import sample
 pytestmark = pytest.mark.lab
 
 #: Ansible takes five minutes for all of them
-ROWS = sample([row for row in rows() if row.of_core and row.host == "main"], 6)
+ROWS = sample([row for row in rows() if row.of_core and row.host == "main"], 9)
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,7 @@ def places(host: str, word: str) -> str:
     return f"{found} {told}".strip()
 
 
+@pytest.mark.at_length
 def test_a_password_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
     host = lab_hosts.one(WEB, Kind("debian-13"))
     inventory(project, uses={"database": {"postgres": None, "auth": "password"}})

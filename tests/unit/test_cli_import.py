@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, reject
+from hypothesis import strategies as st
 
 from provision.cli.main import cli
 from provision.errors import ProvError
+from provision.playbooks.python_layout import laid_out, quoted
 from provision.roles.joined_text import joined
 from provision.secrets import Secret
 
@@ -177,3 +182,80 @@ def test_joined_text_is_a_secret_if_a_part_is() -> None:
 def test_conditions_may_be_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     tasks = f"- command: /bin/update\n  register: done\n  {name}:\n    - done.rc == 2"
     assert "/bin/update" in written(tmp_path, tasks, monkeypatch)
+
+
+def test_a_handler_may_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play = """
+        - hosts: all
+          tasks:
+            - copy: {content: x, dest: /etc/x}
+              notify: again
+          handlers:
+            - name: again
+              reboot:
+    """
+    (tmp_path / "site.yml").write_text(dedent(play))
+    text, _ = imported(tmp_path, tmp_path / "site.yml", monkeypatch)
+    assert "reboot.reboot(c, reason=" in text and "when=again" in text
+
+
+def test_what_an_imported_playbook_names_is_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "site.yml": "- import_playbook: web/main.yml\n",
+        "web/main.yml": "- hosts: web\n  vars_files: [vars.yml]\n  roles: [near, far, a.b.packed]\n",
+        "web/vars.yml": "greeting: hello\n",
+        "web/roles/near/tasks/main.yml": "- copy: {content: '{{ greeting }}', dest: /etc/near}\n",
+        "shared/far/tasks/main.yml": "- copy: {content: x, dest: /etc/far}\n",
+        "collections/ansible_collections/a/b/roles/packed/tasks/main.yml": "- copy: {content: x, dest: /etc/b}\n",
+        "ansible.cfg": "[defaults]\nroles_path = shared:/nowhere\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    text, events = imported(tmp_path, Path("site.yml"), monkeypatch)
+    assert [each for each in events if each["event"] == "left"] == []
+    assert all(f'"/etc/{name}"' in text for name in ("near", "far", "b"))
+
+
+WORDS = [
+    "a",
+    "word ",
+    " for x in y",
+    " if x",
+    ",",
+    "'",
+    '"',
+    "\\",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "#",
+    "\n",
+]
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=30).map("".join)
+CODE = st.recursive(
+    st.one_of(TEXTS.map(quoted), st.sampled_from(["c.vars", "None", "name"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda parts: f"[{', '.join(parts)}]"),
+        st.lists(inner, max_size=4).map(lambda parts: f"joined({', '.join(parts)})"),
+        st.tuples(inner, inner).map(lambda pair: f"[{pair[0]} for each in {pair[1]} if each]"),
+        st.tuples(TEXTS.map(quoted), inner).map(lambda pair: f"{{{pair[0]}: {pair[1]}}}"),
+    ),
+    max_leaves=12,
+)
+
+
+@given(CODE)
+def test_statements_mean_the_same_in_several_lines(code: str) -> None:
+    try:
+        whole = ast.dump(ast.parse(f"files.file(c, {code})"))
+    except SyntaxError:
+        reject()
+    lines = laid_out(f"files.file(c, {code})", 4)
+    assert ast.dump(ast.parse(dedent("\n".join(lines)))) == whole
