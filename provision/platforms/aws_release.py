@@ -41,13 +41,18 @@ class AwsRelease(MappedRelease):
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of something in its region: of the partition and the account that its role is in."""
         region, role = self.home
-        _, partition, _, _, account, *_ = role.split(":")
-        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+        return arn_beside(role, region, service, resource)
 
     @property
     def parameter_path(self) -> str:
         """Return the path of its secrets in SSM."""
         return f"{parameters_of(self.host.name)}/{self.app.name}"
+
+
+def arn_beside(role: str, region: str, service: str, resource: str) -> str:
+    """Return the ARN of something in a region, of the partition and the account that a role is in. role: its ARN."""
+    _, partition, _, _, account, *_ = role.split(":")
+    return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
 
 def parameters_of(target: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from provision.errors import ProvError
-from provision.platforms.aws_release import AwsRelease
+from provision.platforms.aws_release import APP, TARGET, AwsRelease
 from provision.platforms.aws_requests import TargetCalls
 from provision.platforms.document_changes import differences, flat, without_empty
 from provision.platforms.platform_run import Note
@@ -18,7 +18,7 @@ STARTED = "prov"
 
 
 class SecretParameter:
-    """A secret as a parameter of SSM. version: the one that has its value, once it was checked.
+    """A secret as a parameter of SSM. version: the one that has its value, or will have it.
 
     live: as SSM has it, or None.
     """
@@ -34,18 +34,15 @@ class SecretParameter:
         self.path = f"{mapped.parameter_path}/{name}"
         self.name = f"parameter {self.path}"
         self.variable = name
-        self.version = 0
         self._calls, self._mapped, self._value, self._live = calls, mapped, value, live
+        self._same = live is not None and (live["Value"], live["Type"]) == (value.reveal(), "SecureString")
+        self.version = int(live["Version"]) + (not self._same) if live else 1
 
     def check(self) -> Diff:
         """Compare the values."""
-        live = self._live
-        if live is None:
-            self.version = 1
+        if self._live is None:
             return Diff([Change("value", "", MASK)])
-        same = live["Value"] == self._value.reveal() and live["Type"] == "SecureString"
-        self.version = int(live["Version"]) + (not same)
-        return Diff([] if same else [Change("value", MASK, MASK)], "as declared" if same else "")
+        return Diff([] if self._same else [Change("value", MASK, MASK)], "as declared" if self._same else "")
 
     def apply(self, note: Note) -> None:
         """Write the value: SSM keeps the ones before, which earlier releases may read."""
@@ -154,6 +151,14 @@ class Removed:
         """Remove it."""
         for action, arguments in self._requests:
             self._calls.found(action, **arguments)
+
+
+def other_rules(calls: TargetCalls, target: str, app: str, names: Collection[str]) -> Iterator[Removed]:
+    """Yield what removes the rules of an application's jobs but for these. Raises CloudError. names: of rules."""
+    own = {TARGET: target, APP: app}
+    for name, rule in calls.rules_of(target).items():
+        if name not in names and own.items() <= rule["Tags"].items():
+            yield Removed(calls, f"rule {name}", without_rule(name))
 
 
 def without_rule(name: str) -> list[tuple[str, dict[str, Any]]]:

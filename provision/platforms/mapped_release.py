@@ -77,6 +77,8 @@ def instead_by_prov(host: InventoryHost, command: str) -> str:
         return f"Deploy it:  prov deploy {host.name}"
     if command == "undo":
         return f"Go back to the release before:  prov rollback {host.name}"
+    if command == "history":
+        return f"Its releases, who deployed them, when, and from which commit:  prov releases {host.name}"
     return ""
 
 

@@ -167,20 +167,29 @@ class ReleaseRecorded:
     def apply(self, note: Note) -> None:
         """Note it."""
         book = self._book.read()
-        live, by = book["live"], {"who": who(), "commit": project_commit.commit(), "at": now()}
-        instances = dict(book["instances"])
-        hold = book["hold"]
+        by, hold = {"who": who(), "commit": project_commit.commit(), "at": now()}, book["hold"]
         if self._hold:
-            left = instances.get(live, {}).get("release", "")
+            left = book["instances"].get(book["live"], {}).get("release", "")
             hold = {"who": by["who"], "at": by["at"], "left": left, "back_to": self._release}
-        if self._about is not None:
-            entry = instances.get(self._instance) if live == self._instance else None
-            instances[self._instance] = {
-                **(entry or {**by, "release": self._release, "deploy": next_deploy(book)}),
-                "about": dict(self._about),
-            }
-            instances = newest(instances, self._instance, self._keep)
+        instances = self._instances(by)
         self._book.write({**book, "live": self._instance, "instances": instances, "hold": hold})
+
+    def remaining(self) -> list[Mapping[str, Any]]:
+        """Return what the book has of each instance, once this was applied. Raises ProvError."""
+        return [entry["about"] for entry in self._instances({"at": now()}).values()]
+
+    def _instances(self, by: Mapping[str, str]) -> dict[str, Any]:
+        """Return the instances of the book, with this one. by: who deploys, from which commit, and when."""
+        book = self._book.read()
+        instances = dict(book["instances"])
+        if self._about is None:
+            return instances
+        entry = instances.get(self._instance) if book["live"] == self._instance else None
+        instances[self._instance] = {
+            **(entry or {**by, "release": self._release, "deploy": next_deploy(book)}),
+            "about": dict(self._about),
+        }
+        return newest(instances, self._instance, self._keep)
 
 
 class DeploysResumed:

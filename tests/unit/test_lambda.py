@@ -101,7 +101,8 @@ def test_a_plan_says_what_the_deploy_then_does_and_a_second_one_does_nothing(
     status, out, err = prov("deploy", "prod", "--json")
     assert status == 0, out + err + "\n".join(functions.lines)
     assert steps(out) == planned
-    assert {state for state, _ in planned.values()} == {"changed"}
+    same = {name for name, (state, _) in planned.items() if state == "ok"}
+    assert same == {"deploys of shop are allowed", "migrations of shop", "old versions of prod-shop"}
     functions.changes.clear()
     status, out, _ = prov("deploy", "prod", "--json")
     assert status == 0 and functions.changes == []
@@ -131,6 +132,13 @@ def rogue_version() -> None:
     client("lambda").update_alias(FunctionName="prod-shop", Name="live", FunctionVersion=version)
 
 
+def forged_version() -> None:
+    update(Environment=variables(MODE="forged"))
+    version = client("lambda").publish_version(FunctionName="prod-shop")["Version"]
+    update(Environment=variables(MODE="plain"))
+    client("lambda").update_alias(FunctionName="prod-shop", Name="live", FunctionVersion=version)
+
+
 #: what another client does
 MUTATIONS: dict[str, Callable[[Functions], Any]] = {
     "code": lambda f: client("lambda").update_function_code(FunctionName="prod-shop", ZipFile=EVIL),
@@ -142,6 +150,7 @@ MUTATIONS: dict[str, Callable[[Functions], Any]] = {
     "variable": lambda f: update(Environment=variables(MODE="other")),
     "another variable": lambda f: update(Environment=variables(API_TOKEN="theirs-0f1e")),
     "another version": lambda f: rogue_version(),
+    "another version that says it is the same": lambda f: forged_version(),
     "weights": lambda f: shifted(),
     "function removed": lambda f: removed_function(f),
     "alias removed": lambda f: client("lambda").delete_alias(FunctionName="prod-shop", Name="live"),
@@ -204,7 +213,7 @@ def test_a_plan_names_what_another_client_changed_and_the_deploy_puts_it_back(
     assert prov("plan", "prod")[0] == 0
 
 
-@pytest.mark.parametrize("left", sample(range(1, 16), 6))
+@pytest.mark.parametrize("left", sample(range(1, 15), 5))
 def test_a_deploy_that_is_cut_at_any_change_is_finished_by_the_next(
     prov: Prov, functions: Functions, left: int
 ) -> None:
@@ -531,8 +540,8 @@ def test_logs_are_those_of_the_functions(prov: Prov, functions: Functions) -> No
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("rollback prod", "update-alias --function-name prod-shop --name live --function-version N"),
-        ("releases prod", "Deploy the earlier commit:  prov deploy prod --release shop=REF"),
+        ("undo prod", "Go back to the release before:  prov rollback prod"),
+        ("history prod", "Its releases, who deployed them, when, and from which commit:  prov releases prod"),
         ("logs prod shop -f", f"aws --region {REGION} logs tail --follow /aws/lambda/prod-shop"),
         ("restart prod shop", "prov deploy prod"),
         ("stop prod shop", "--reserved-concurrent-executions 0"),

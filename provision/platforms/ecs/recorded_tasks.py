@@ -15,8 +15,8 @@ from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory import InventoryHost
 from provision.platforms.aws_records import AwsRecords
-from provision.platforms.aws_release import APP, TARGET, parameters_of
-from provision.platforms.aws_steps import Removed, without_rule
+from provision.platforms.aws_release import APP, TARGET, arn_beside, parameters_of
+from provision.platforms.aws_steps import Removed, other_rules
 from provision.platforms.ecs.ecs_calls import EcsCalls, tags_of
 from provision.platforms.ecs.ecs_names import group_name, part_name
 from provision.platforms.ecs.mapped_services import MappedService
@@ -126,8 +126,7 @@ def steps_back(
         if path.startswith(f"{parameters_of(target)}/{app}/")
     }
     live = calls.services_below(f"{target}-")
-    account = block.execution_role.split(":")
-    cluster = f"arn:{account[1]}:ecs:{block.region}:{account[4]}:cluster/{block.cluster}"
+    cluster = arn_beside(block.execution_role, block.region, "ecs", f"cluster/{block.cluster}")
     place = PartPlace(calls, block, target, app, cluster, live)
     documents = {name: recorded(place, release, name) for name in about["documents"]}
     wanted = {name: partial(with_versions, each, versions) for name, each in documents.items()}
@@ -166,10 +165,8 @@ def recorded(place: PartPlace, release: EarlierRelease, component: str) -> Docum
 
 def absent(place: PartPlace, names: set[str]) -> Iterator[PlatformStep]:
     """Yield what removes parts of now that a release did not have. names: of those that it had."""
+    yield from other_rules(place.calls, place.target, place.app, names)
     own = {TARGET: place.target, APP: place.app}
-    for name, rule in place.calls.rules_of(place.target).items():
-        if name not in names and own.items() <= rule["Tags"].items():
-            yield Removed(place.calls, f"rule {name}", without_rule(name))
     for name, service in place.live.items():
         if name not in names and own.items() <= tags_of(service).items():
             request = {"cluster": place.block.cluster, "service": name, "force": True}

@@ -3,7 +3,8 @@
 from provision.platforms.lambda_.function_answers import instead, logs_of, status_of
 from provision.platforms.lambda_.function_target import steps_of
 from provision.platforms.lambda_.mapped_functions import check
-from provision.platforms.platform_model import DeclaredPlatform
+from provision.platforms.lambda_.recorded_functions import back_to, obstacles, records_of
+from provision.platforms.platform_model import DeclaredPlatform, PlatformPast
 
 PLATFORM = DeclaredPlatform(
     steps=steps_of,
@@ -11,6 +12,7 @@ PLATFORM = DeclaredPlatform(
     status=status_of,
     logs=logs_of,
     instead=instead,
+    past=PlatformPast(records=records_of, obstacles=obstacles, back=back_to),
     counterparts={
         "the web process": "a function, and its alias `live`; requests by Mangum or apig-wsgi",
         "`processes`": "refused: a function runs for one request at a time",

@@ -14,11 +14,12 @@ from provision.errors import UsageError
 from provision.inventory import InventoryHost
 from provision.platforms.aws_logs import last_events
 from provision.platforms.aws_requests import aws_line
-from provision.platforms.lambda_.alias_steps import weights_of
 from provision.platforms.lambda_.function_block import function_block
-from provision.platforms.lambda_.function_calls import LIVE, PLATFORM_LINES, FunctionCalls, made_of
+from provision.platforms.lambda_.function_calls import LIVE, PLATFORM_LINES, FunctionCalls
 from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
-from provision.platforms.mapped_release import only_app
+from provision.platforms.lambda_.function_versions import weights_of
+from provision.platforms.lambda_.version_contents import made_of
+from provision.platforms.mapped_release import instead_by_prov, only_app
 from provision.platforms.platform_model import LogsWanted
 
 #: what a command's lines begin with: prov_handler.py
@@ -29,9 +30,8 @@ def instead(host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
     if command in ("start", "restart"):
         return f"Lambda starts functions itself; deploy it:  prov deploy {host.name}"
-    app = only_app(host)
-    function = function_name(host.name, app)
     if command == "stop":
+        function = function_name(host.name, only_app(host))
         words = [
             "put-function-concurrency",
             "--function-name",
@@ -40,11 +40,7 @@ def instead(host: InventoryHost, command: str) -> str:
             "0",
         ]
         return f"aws does it:  {aws(host, 'lambda', *words)}"
-    if command == "rollback":
-        line = f"prov deploy {host.name} --release {app}=REF"
-        words = ["update-alias", "--function-name", function, "--name", LIVE, "--function-version", "N"]
-        return f"Deploy the earlier commit:  {line}; or at once:  {aws(host, 'lambda', *words)}"
-    return ""
+    return instead_by_prov(host, command)
 
 
 def aws(host: InventoryHost, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to Lambda for the functions of a target, and what is known of their versions.
+"""Requests to Lambda for the functions of a target.
 
 Source: Lambda API reference; Lambda developer guide, "Function states" and "Quotas".
 """
@@ -11,12 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from provision.apps.app_releases import short_hash
 from provision.cloud.aws_calls import AwsCalls
 from provision.errors import ProvError
 from provision.platforms.aws_requests import TargetCalls
 from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock
-from provision.values import dataclass
 
 #: the alias that serves
 LIVE = "live"
@@ -27,36 +25,6 @@ GRACE = 30
 #: what Lambda itself writes into a log, and how many lines of a log a failure shows
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_START ", "EXTENSION ")
 SHOWN = 12
-
-
-@dataclass(frozen=True)
-class VersionContents:
-    """What a version was made of, as its description says: prov writes it, and a version does not change.
-
-    key: of its bundle.  code: digest of the bundle.  config: digest of its configuration.
-    """
-
-    release: str
-    key: str
-    code: str
-    config: str
-
-    def __str__(self) -> str:
-        return f"prov {self.release} {self.key} {self.code} {self.config}"
-
-
-def made_of(configuration: dict[str, Any] | None) -> VersionContents | None:
-    """Return what a version, or the newest state of a function, was made of; None if prov did not make it so."""
-    words = str((configuration or {}).get("Description", "")).split()
-    if len(words) != 5 or words[0] != "prov":
-        return None
-    found = VersionContents(*words[1:])
-    return found if configuration and found.code == code_digest(configuration["CodeSha256"]) else None
-
-
-def code_digest(sha256: str) -> str:
-    """Return twelve hex digits of a bundle's SHA-256. sha256: as Lambda has it."""
-    return short_hash(sha256)
 
 
 class FunctionCalls(TargetCalls):

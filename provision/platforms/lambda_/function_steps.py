@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory.masking import is_secret
 from provision.platforms.aws_steps import SecretParameter
 from provision.platforms.lambda_.bundle_zip import FunctionBundle, bundle_key, made
-from provision.platforms.lambda_.function_calls import FunctionCalls, VersionContents, code_digest, made_of
+from provision.platforms.lambda_.function_calls import FunctionCalls
 from provision.platforms.lambda_.mapped_functions import MappedFunction
+from provision.platforms.lambda_.version_contents import (
+    VersionContents,
+    code_digest,
+    config_digest,
+    plainly,
+    said_of,
+)
 from provision.platforms.platform_run import Note
 from provision.secrets import MASK
 from provision.steps.base import Change, Diff
@@ -68,42 +74,38 @@ class NewestState:
         }
 
     @cached_property
-    def _key(self) -> str:
+    def key(self) -> str:
         """Return the key of the wanted bundle, which every version is compared with."""
         return bundle_key(self._mapped)
 
-    def wanted_config(self) -> str:
-        """Return a digest of the wanted configuration."""
-        given = [self.configuration(), self._mapped.block.architecture]
-        return short_hash(json.dumps(given, sort_keys=True))
+    def _plain(self) -> dict[str, str]:
+        """Return the wanted configuration as plans show it."""
+        return plainly({**self.configuration(), "Architectures": [self._mapped.block.architecture]})
 
-    def is_made_so(self, configuration: dict[str, Any]) -> bool:
-        """Return whether a version is what is wanted."""
-        found = made_of(configuration)
-        wanted = self._mapped.release.id, self._key, self.wanted_config()
-        return found is not None and (found.release, found.key, found.config) == wanted
+    def named(self) -> tuple[str, str, str]:
+        """Return what names the contents of the wanted version: VersionContents.named."""
+        return self._mapped.release.id, self.key, config_digest(self._plain())
 
     def check(self) -> Diff:
         """Compare, and make the bundle if its code differs."""
         live = self._live["Configuration"] if self._live else None
         changes = list(self._changes(live))
-        found = made_of(live)
-        if found is None or found.key != self._key:
+        found = said_of(live)
+        if found is None or found.key != self.key:
             self._bundle = made(self._mapped, self._note)
             self._refuse_no_bucket()
             if live is None or live["CodeSha256"] != self._bundle.sha256:
                 before = "" if live is None else f"release {found.release}" if found else "not made by prov"
                 changes.append(Change("code", before, f"release {self._mapped.release.id}"))
-        if live and not changes and not self.is_made_so(live):
+        if live and not changes and (found is None or found.named != self.named()):
             said = str(live.get("Description", ""))
             changes.append(Change("description", said, f"release {self._mapped.release.id}"))
         return Diff(changes, "" if changes else "as declared")
 
     def _changes(self, live: dict[str, Any] | None) -> Iterator[Change]:
         """Yield what differs in its configuration."""
-        mapped = self._mapped
-        wanted = plainly(self.configuration(), [mapped.block.architecture])
-        now = plainly(live, live.get("Architectures", ["x86_64"])) if live else {}
+        mapped, wanted = self._mapped, self._plain()
+        now = plainly(live) if live else {}
         for name in [*wanted, *(name for name in now if name not in wanted)]:
             before, after = now.get(name, ""), wanted.get(name, "")
             if before != after:
@@ -126,7 +128,8 @@ class NewestState:
         mapped, calls, name = self._mapped, self._calls, self._mapped.name
         bundle = self._bundle or made(mapped, note)
         config, code = self.configuration(), self._code(bundle)
-        said = VersionContents(mapped.release.id, self._key, code_digest(bundle.sha256), self.wanted_config())
+        release, key, config_hash = self.named()
+        said = VersionContents(release, key, code_digest(bundle.sha256), config_hash)
         given = {"FunctionName": name, "Description": str(said), **config}
         if self._live is None:
             created = {
@@ -161,21 +164,3 @@ class NewestState:
         with bundle.path.open("rb") as body:
             self._calls.call("s3:PutObject", Bucket=bucket, Key=key, Body=body)
         return {"S3Bucket": bucket, "S3Key": key}
-
-
-def plainly(configuration: dict[str, Any], architectures: list[str]) -> dict[str, str]:
-    """Return a configuration as plans show it: a text for each value."""
-    variables = (configuration.get("Environment") or {}).get("Variables") or {}
-    vpc = configuration.get("VpcConfig") or {}
-    return {
-        "runtime": str(configuration.get("Runtime", "")),
-        "handler": str(configuration.get("Handler", "")),
-        "architecture": ", ".join(architectures),
-        "role": str(configuration.get("Role", "")),
-        "memory": f"{configuration.get('MemorySize', '')} MB",
-        "timeout": f"{configuration.get('Timeout', '')} s",
-        "subnets": ", ".join(sorted(vpc.get("SubnetIds") or ())),
-        "security groups": ", ".join(sorted(vpc.get("SecurityGroupIds") or ())),
-        "layers": ", ".join(each["Arn"] for each in configuration.get("Layers") or ()),
-        **{f"environment {name}": str(value) for name, value in sorted(variables.items())},
-    }

@@ -6,22 +6,35 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from provision.apps.code_migrations import schema_of
 from provision.errors import ProvError
+from provision.platforms.aws_records import AwsRecords
 from provision.platforms.aws_release import parameters_of
 from provision.platforms.aws_roles import refuse_unusable_role
 from provision.platforms.aws_steps import LogGroup, Removed, SecretParameter, without_rule
 from provision.platforms.lambda_.alias_steps import LiveAlias
 from provision.platforms.lambda_.function_calls import FunctionCalls
+from provision.platforms.lambda_.function_names import rule_name
 from provision.platforms.lambda_.function_steps import NewestState
+from provision.platforms.lambda_.function_versions import FunctionVersions
 from provision.platforms.lambda_.mapped_functions import MappedFunction, mapped_functions
+from provision.platforms.lambda_.recorded_functions import about_of, instance_of
 from provision.platforms.lambda_.request_steps import (
     Concurrency,
     FunctionPermissions,
+    FunctionPlace,
     FunctionUrl,
-    job_rule,
+    for_url,
 )
+from provision.platforms.lambda_.version_steps import OldVersions, PublishedVersion, VersionCommand
 from provision.platforms.platform_model import DeployOrder, Steps
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.release_steps import (
+    DeploysAllowed,
+    MigrationsRecorded,
+    ReleaseBook,
+    ReleaseRecorded,
+)
 from provision.roles.project import Assignment
 
 LAMBDA = "lambda.amazonaws.com"
@@ -32,11 +45,11 @@ def steps_of(assignment: Assignment, order: DeployOrder) -> Steps:
     """Return what makes the steps of a target. Raises ConfigErrors, ProvError."""
     apps = mapped_functions(assignment)
     calls = FunctionCalls(apps[0].block)
-    return partial(compared_with, calls, apps, prune=order.prune)
+    return partial(compared_with, calls, apps, order)
 
 
 def compared_with(
-    calls: FunctionCalls, apps: Sequence[MappedFunction], note: Note, *, prune: bool
+    calls: FunctionCalls, apps: Sequence[MappedFunction], order: DeployOrder, note: Note
 ) -> Sequence[PlatformStep]:
     """Return the steps from what AWS has to what applications are to be. Raises ProvError."""
     first = apps[0]
@@ -56,21 +69,54 @@ def compared_with(
             SecretParameter(calls, mapped, name, value, parameters.get(f"{mapped.parameter_path}/{name}"))
             for name, value in mapped.secrets.items()
         ]
-        newest = NewestState(calls, mapped, secrets, live, note)
-        jobs = [job_rule(calls, mapped, job) for job in mapped.schedules]
-        exists = live is not None
-        steps += [LogGroup(calls, mapped), *secrets, newest, LiveAlias(calls, mapped, newest, live)]
-        if mapped.block.reserved is not None or (live or {}).get("Concurrency"):
-            steps.append(Concurrency(calls, mapped, live))
-        steps += [FunctionUrl(calls, mapped, exists=exists), *jobs]
-        steps.append(FunctionPermissions(calls, mapped, exists=exists))
-        declared |= {mapped.name, *(each.path for each in secrets), *(each.rule for each in jobs)}
+        steps += app_steps(calls, mapped, secrets, live, order, note)
+        rules_wanted = (rule_name(mapped.name, job) for job in mapped.schedules)
+        declared |= {mapped.name, *(each.path for each in secrets), *rules_wanted}
     for what, requests in undeclared(owned, rules, parameters, declared):
-        if prune:
+        if order.prune:
             steps.append(Removed(calls, what, requests))
         else:
             note(f"{what} is no longer declared (--prune removes it)")
     return steps
+
+
+def app_steps(
+    calls: FunctionCalls,
+    mapped: MappedFunction,
+    secrets: list[SecretParameter],
+    live: dict[str, Any] | None,
+    order: DeployOrder,
+    note: Note,
+) -> Iterator[PlatformStep]:
+    """Yield the steps of an application. live: its function, or None."""
+    target, app, exists = mapped.host.name, mapped.app, live is not None
+    book = ReleaseBook(AwsRecords(calls, target), app.name)
+    yield DeploysAllowed(book, note, plan=order.plan)
+    yield LogGroup(calls, mapped)
+    yield from secrets
+    newest = NewestState(calls, mapped, secrets, live, note)
+    yield newest
+    versions = FunctionVersions(calls, mapped.name, exists=exists)
+    wanted = PublishedVersion(calls, versions, newest, mapped.release.id)
+    yield wanted
+    for name, (words, _) in mapped.before_service.items():
+        yield VersionCommand(calls, versions, wanted, name, words)
+    # what has run is noted before another release serves
+    schema = schema_of(mapped.release)
+    yield MigrationsRecorded(book, schema, force=order.force)
+    yield LiveAlias(calls, versions, wanted, mapped.health, mapped.block.canary)
+    if mapped.block.reserved is not None or (live or {}).get("Concurrency"):
+        yield Concurrency(calls, mapped, live)
+    yield FunctionUrl(calls, mapped, exists=exists)
+    place = FunctionPlace(calls, mapped.block, target, app.name)
+    for job, times in mapped.schedules.items():
+        yield place.rule(job, times)
+    allowed = {**for_url(mapped.block), **place.for_jobs(mapped.schedules)}
+    yield FunctionPermissions(place, allowed, exists=exists)
+    about = about_of(mapped, newest, secrets, schema)
+    recorded = ReleaseRecorded(book, instance_of(about), mapped.release.id, about, keep=app.keep_releases)
+    yield recorded
+    yield OldVersions(calls, versions, wanted, recorded)
 
 
 def functions_of(calls: FunctionCalls, target: str) -> Iterator[tuple[str, dict[str, Any]]]:

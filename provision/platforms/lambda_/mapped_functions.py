@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from provision.apps.app_model import SYSTEM, App
 from provision.apps.app_releases import Release, named_in
@@ -18,6 +17,7 @@ from provision.oci import image_packages
 from provision.platforms.aws_release import AwsRelease
 from provision.platforms.lambda_.function_block import LONGEST, FunctionBlock, function_block
 from provision.platforms.lambda_.function_names import function_name, log_group, rule_name
+from provision.platforms.lambda_.health_questions import HealthQuestion
 from provision.platforms.mapped_release import (
     hosts_services,
     notes_on,
@@ -122,37 +122,11 @@ class MappedFunction(AwsRelease):
         return {name: rule_time(job.schedule) for name, job in self.app.jobs.items()}
 
     @property
-    def health_event(self) -> dict[str, Any]:
-        """Return the event of a request for the health path, as the function URL makes it."""
-        path, domain = encoded(self.app.path.rstrip("/") + self.app.health), server_name(self.app)
-        path, _, query = path.partition("?")
-        http = {
-            "method": "GET",
-            "path": path,
-            "protocol": "HTTP/1.1",
-            "sourceIp": "127.0.0.1",
-            "userAgent": "prov",
-        }
-        return {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": {"host": domain, "user-agent": "prov", "accept": "*/*"},
-            "requestContext": {
-                "accountId": "anonymous",
-                "apiId": "prov",
-                "domainName": domain,
-                "domainPrefix": "prov",
-                "http": http,
-                "requestId": "prov",
-                "routeKey": "$default",
-                "stage": "$default",
-                "time": "01/Jan/2000:00:00:00 +0000",
-                "timeEpoch": 946684800000,
-            },
-            "isBase64Encoded": False,
-        }
+    def health(self) -> HealthQuestion:
+        """Return how it is asked whether it is healthy."""
+        app = self.app
+        path = encoded(app.path.rstrip("/") + app.health)
+        return HealthQuestion(path, server_name(app), tuple(app.expect), app.start_timeout)
 
     @property
     def notes(self) -> list[str]:

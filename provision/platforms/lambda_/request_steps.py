@@ -6,19 +6,82 @@ Source: Lambda API reference, CreateFunctionUrlConfig, AddPermission; EventBridg
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from provision.platforms.aws_release import APP, TARGET, arn_beside
 from provision.platforms.aws_steps import ScheduledRule
+from provision.platforms.lambda_.function_block import FunctionBlock
 from provision.platforms.lambda_.function_calls import LIVE, FunctionCalls
-from provision.platforms.lambda_.function_names import rule_name
+from provision.platforms.lambda_.function_names import function_name, rule_name
 from provision.platforms.lambda_.mapped_functions import MappedFunction
 from provision.platforms.platform_run import Note
 from provision.steps.base import Change, Diff
+from provision.values import dataclass
 
 #: of statements that prov writes into the policy of a function
-OURS = "prov-"
+OURS, OURS_JOBS = "prov-", "prov-job-"
 #: what `url` may be -> Lambda's word
 AUTH = {"public": "NONE", "iam": "AWS_IAM"}
+
+
+@dataclass(frozen=True)
+class FunctionPlace:
+    """The function of an application, as what asks it sees it."""
+
+    calls: FunctionCalls
+    block: FunctionBlock
+    target: str
+    app: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the function."""
+        return function_name(self.target, self.app)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of something in its region."""
+        return arn_beside(self.block.role, self.block.region, service, resource)
+
+    def rule(self, job: str, times: str) -> ScheduledRule:
+        """Return the step of a rule that starts a job at its times."""
+        starts = {
+            "Arn": self.arn("lambda", f"function:{self.name}:{LIVE}"),
+            "Input": json.dumps({"prov": f"job {job}"}),
+            "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
+        }
+        tags = [{"Key": TARGET, "Value": self.target}, {"Key": APP, "Value": self.app}]
+        return ScheduledRule(self.calls, rule_name(self.name, job), times, tags, lambda: starts)
+
+    def for_jobs(self, jobs: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the arguments of AddPermission for rules of jobs, by the name of the statement."""
+        return {
+            f"{OURS_JOBS}{job}": {
+                "Action": "lambda:InvokeFunction",
+                "Principal": "events.amazonaws.com",
+                "SourceArn": self.arn("events", f"rule/{rule_name(self.name, job)}"),
+            }
+            for job in jobs
+        }
+
+
+def for_url(block: FunctionBlock) -> dict[str, dict[str, Any]]:
+    """Return the arguments of AddPermission for those who use the URL, by the name of the statement."""
+    if block.url != "public":
+        return {}
+    # AWS asks for both since October 2025: developer guide, "Control access to function URLs"
+    return {
+        f"{OURS}url": {
+            "Action": "lambda:InvokeFunctionUrl",
+            "Principal": "*",
+            "FunctionUrlAuthType": "NONE",
+        },
+        f"{OURS}url-invoke": {
+            "Action": "lambda:InvokeFunction",
+            "Principal": "*",
+            "InvokedViaFunctionUrl": True,
+        },
+    }
 
 
 class FunctionUrl:
@@ -58,44 +121,33 @@ def words_of(live: dict[str, Any] | None) -> str:
 
 
 class FunctionPermissions:
-    """The statements of a function's policy that let its URL and its jobs' rules ask it. arns: of the rules."""
+    """The statements of a function's policy that let its URL and its jobs' rules ask it.
 
-    def __init__(self, calls: FunctionCalls, mapped: MappedFunction, *, exists: bool) -> None:
-        self.name = f"permissions of {mapped.name}"
-        self._calls, self._mapped, self._exists = calls, mapped, exists
+    wanted: arguments of AddPermission, by the name of the statement.  among: beginning of the names of those that are
+    compared.
+    """
+
+    def __init__(
+        self,
+        place: FunctionPlace,
+        wanted: Mapping[str, dict[str, Any]],
+        *,
+        among: str = OURS,
+        exists: bool = True,
+    ) -> None:
+        self.name = f"permissions of {place.name}"
+        self._calls, self._wanted, self._among, self._exists = place.calls, wanted, among, exists
+        self._at = {"FunctionName": place.name, "Qualifier": LIVE}
         self._live: dict[str, Any] = {}
-
-    def wanted(self) -> dict[str, dict[str, Any]]:
-        """Return the arguments of AddPermission, by the name of the statement."""
-        found: dict[str, dict[str, Any]] = {}
-        if self._mapped.block.url == "public":
-            # AWS asks for both since October 2025: developer guide, "Control access to function URLs"
-            found[f"{OURS}url"] = {
-                "Action": "lambda:InvokeFunctionUrl",
-                "Principal": "*",
-                "FunctionUrlAuthType": "NONE",
-            }
-            found[f"{OURS}url-invoke"] = {
-                "Action": "lambda:InvokeFunction",
-                "Principal": "*",
-                "InvokedViaFunctionUrl": True,
-            }
-        for job in self._mapped.schedules:
-            rule = rule_name(self._mapped.name, job)
-            found[f"{OURS}job-{job}"] = {
-                "Action": "lambda:InvokeFunction",
-                "Principal": "events.amazonaws.com",
-                "SourceArn": self._mapped.arn("events", f"rule/{rule}"),
-            }
-        return found
 
     def check(self) -> Diff:
         """Compare the statements of the policy."""
-        at = {"FunctionName": self._mapped.name, "Qualifier": LIVE}
-        answer = self._calls.found("lambda:GetPolicy", **at) if self._exists else None
+        answer = self._calls.found("lambda:GetPolicy", **self._at) if self._exists else None
         statements = json.loads(answer["Policy"])["Statement"] if answer else []
-        self._live = {each["Sid"]: granted(each) for each in statements if each["Sid"].startswith(OURS)}
-        wanted = {sid: asked(each) for sid, each in self.wanted().items()}
+        self._live = {
+            each["Sid"]: granted(each) for each in statements if each["Sid"].startswith(self._among)
+        }
+        wanted = {sid: asked(each) for sid, each in self._wanted.items()}
         changes = [
             Change(sid, self._live.get(sid, ""), wanted.get(sid, ""))
             for sid in [*wanted, *(sid for sid in self._live if sid not in wanted)]
@@ -105,13 +157,12 @@ class FunctionPermissions:
 
     def apply(self, note: Note) -> None:
         """Replace the statements that differ."""
-        at, wanted = {"FunctionName": self._mapped.name, "Qualifier": LIVE}, self.wanted()
         for sid, now in self._live.items():
-            if sid not in wanted or now != asked(wanted[sid]):
-                self._calls.call("lambda:RemovePermission", **at, StatementId=sid)
-        for sid, each in wanted.items():
+            if sid not in self._wanted or now != asked(self._wanted[sid]):
+                self._calls.call("lambda:RemovePermission", **self._at, StatementId=sid)
+        for sid, each in self._wanted.items():
             if self._live.get(sid) != asked(each):
-                self._calls.call("lambda:AddPermission", **at, StatementId=sid, **each)
+                self._calls.call("lambda:AddPermission", **self._at, StatementId=sid, **each)
 
 
 def asked(arguments: dict[str, Any]) -> str:
@@ -138,17 +189,6 @@ def shown(who: str, action: str, limits: dict[str, Any]) -> str:
     """Return a statement in one line."""
     found = ", ".join(f"{key} {value}" for key, value in sorted(limits.items()) if value is not None)
     return f"{who}: {action} ({found})" if found else f"{who}: {action}"
-
-
-def job_rule(calls: FunctionCalls, mapped: MappedFunction, job: str) -> ScheduledRule:
-    """Return the step of a rule that starts a job at its times."""
-    starts = {
-        "Arn": mapped.arn("lambda", f"function:{mapped.name}:{LIVE}"),
-        "Input": json.dumps({"prov": f"job {job}"}),
-        "RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
-    }
-    name = rule_name(mapped.name, job)
-    return ScheduledRule(calls, name, mapped.schedules[job], mapped.tag_list, lambda: starts)
 
 
 class Concurrency:
