@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_files import ProjectFiles
 
 NAMES = (
     "docker-compose.yml",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provision.apps.dockerfile_reading import variable_in_images
 from provision.apps.environment_reading import default_of, reads_environment
-from provision.apps.project_reading import EntryPoint, ProjectFiles, name_of
+from provision.apps.project_files import ProjectFiles
+from provision.apps.project_reading import EntryPoint, name_of
 from provision.values import dataclass
 
 #: also of f"shop.settings.{environment}": the package, in which there may be some for production
@@ -142,7 +143,11 @@ def whole_module(files: ProjectFiles, root: str, settings: str, node: ast.Import
     """Return the module that settings import all names from, and its file; "" if it is not in the source."""
     if not any(each.name == "*" for each in node.names):
         return "", ""
-    name = f"{settings.rpartition('.')[0]}.{node.module}" if node.level else str(node.module)
+    # a package's own level is that of the modules in it
+    parts = settings.split(".")
+    is_package = module_file(files, root, settings).endswith("/__init__.py")
+    base = parts[: len(parts) - node.level + is_package] if node.level else []
+    name = ".".join([*base, *filter(None, [node.module])])
     return name, module_file(files, root, name)
 
 
@@ -160,6 +165,7 @@ def settings_files(files: ProjectFiles, root: str, settings: str, path: str) -> 
 def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[str, str]:
     """Return file settings, including those imported from other modules (`from .base import *`)."""
     known: dict[str, str] = {}
+    functions = dict(own_functions(files.tree(path))) if path else {}
     for node in files.tree(path).body if path else ():
         if isinstance(node, ast.ImportFrom):
             name, other = whole_module(files, root, settings, node)
@@ -167,7 +173,8 @@ def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[
                 known.update(values_of(files, root, name, other))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            value = Values(known, f"{ROOT}/{path[len(root) + 1 if root else 0 :]}").of(node.value)
+            here = f"{ROOT}/{path[len(root) + 1 if root else 0 :]}"
+            value = Values(known, here, functions).of(node.value)
             if isinstance(target, ast.Name):
                 if value is None:
                     known.pop(target.id, None)
@@ -176,11 +183,36 @@ def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[
     return known
 
 
-class Values:
-    """Evaluates paths and texts in settings. known: names and their texts.  here: the file's path."""
+def own_functions(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield names that settings give to functions, with the calls that they stand for.
 
-    def __init__(self, known: dict[str, str], here: str) -> None:
+    `from os.path import dirname as up` is dirname(*it), and `def path(*parts): return join(ROOT, *parts)` the join.
+    """
+    rest: list[ast.expr] = [ast.Starred(ast.Name("it"))]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            yield from (
+                (each.asname, ast.Call(ast.Name(each.name), rest, [])) for each in node.names if each.asname
+            )
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
+            # _dirname = os.path.dirname
+            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+            yield from ((name, ast.Call(node.value, rest, [])) for name in names)
+        elif isinstance(node, ast.FunctionDef) and node.args.vararg and isinstance(node.body[-1], ast.Return):
+            value = node.body[-1].value
+            if isinstance(value, ast.Call) and value.args and isinstance(value.args[-1], ast.Starred):
+                yield node.name, value
+
+
+class Values:
+    """Evaluates paths and texts in settings.
+
+    known: names and their texts.  here: the file's path.  functions: the calls that its own functions stand for.
+    """
+
+    def __init__(self, known: dict[str, str], here: str, functions: Mapping[str, ast.Call]) -> None:
         self._known = known | {"__file__": here}
+        self._functions = functions
 
     def of(self, node: ast.expr | None) -> str | None:
         """Return the text of an expression; None if it is not understood."""
@@ -214,8 +246,16 @@ class Values:
 
     def _of_call(self, node: ast.Call) -> str | None:
         name = name_of(node.func)
+        if isinstance(node.func, ast.Name) and name in self._functions:
+            meant = self._functions[name]
+            node = ast.Call(meant.func, [*meant.args[:-1], *node.args], [])
+            name = name_of(node.func)
         if reads_environment(node):
             return self.of(default_of(node))
+        fallback = next((each.value for each in node.keywords if each.arg == "fallback"), None)
+        if fallback is not None:
+            # of a file that the source does not have (configparser)
+            return self.of(fallback)
         arguments = [self.of(each) for each in node.args]
         if name in ("resolve", "absolute") and isinstance(node.func, ast.Attribute):
             return self.of(node.func.value)

@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_files import ProjectFiles
 from provision.apps.served_command import ServedCommand, served_by, words_in
 
 NAMES = ("Dockerfile", "Containerfile")

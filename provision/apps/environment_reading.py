@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from provision.apps.project_reading import FACTORIES, ProjectFiles, name_of
+from provision.apps.project_files import ProjectFiles
+from provision.apps.project_reading import FACTORIES, name_of
 
 #: variables that every process has
 USUAL_VARIABLES = {"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "USER"}

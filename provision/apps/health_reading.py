@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from provision.apps.project_reading import ProjectFiles, called, module_of, name_of
+from provision.apps.project_files import ProjectFiles
+from provision.apps.project_reading import called, module_of, name_of
 from provision.values import dataclass
 
 #: the end of a path of a health check
@@ -23,6 +24,8 @@ ROUTES = {
 INCLUDES = {"include_router": "prefix", "register_blueprint": "url_prefix"}
 #: includes that are followed from a route to the application
 DEEPEST = 4
+#: an include whose prefix is a name in capitals
+NAMED_PREFIX = r"prefix=(?:\w+\.)*[A-Z][A-Z0-9_]+\b"
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,21 @@ class Routes:
             found
             for path in self.files.modules
             if re.search(r"\binclude(?:_router)?\(|register_blueprint\(", self.files.text(path))
-            for found in includes_in(self.files.tree(path), path)
+            for found in includes_in(self.files.tree(path), path, self.constants)
         ]
+
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """Return the texts of names in capitals that are set only once: API_PREFIX = "/api", in a module or a class."""
+        found: dict[str, set[str | None]] = {}
+        for path in self.files.modules if self.files.mentions(NAMED_PREFIX) else ():
+            for node in ast.walk(self.files.tree(path)):
+                if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                    if isinstance(target, ast.Name) and target.id.isupper():
+                        found.setdefault(target.id, set()).add(text_of(node.value))
+        only = {name: values.pop() for name, values in found.items() if len(values) == 1}
+        return {name: value for name, value in only.items() if value is not None}
 
     def including(self, path: str) -> list[Included]:
         """Return where a module's routes are included."""
@@ -136,15 +152,15 @@ def own_prefixes(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield node.targets[0].id, prefix
 
 
-def includes_in(tree: ast.Module, path: str) -> Iterator[Included]:
-    """Yield what a module includes of others."""
+def includes_in(tree: ast.Module, path: str, constants: Mapping[str, str]) -> Iterator[Included]:
+    """Yield what a module includes of others. constants: texts of the names that prefixes may have."""
     imported = dict(imports_in(tree, path))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         if called(node) in INCLUDES:
             word = INCLUDES[called(node)]
-            prefix = keyword(node, word) if any(each.arg == word for each in node.keywords) else ""
+            prefix = keyword(node, word, constants) if any(each.arg == word for each in node.keywords) else ""
             base = node.args[0].value if isinstance(node.args[0], ast.Attribute) else node.args[0]
             where = imported.get(name_of(base), "")
             yield from (
@@ -171,9 +187,15 @@ def imports_in(tree: ast.Module, path: str) -> Iterator[tuple[str, str]]:
             yield from ((each.asname or each.name, ".".join([*base, each.name])) for each in node.names)
 
 
-def keyword(call: ast.Call, name: str) -> str | None:
-    """Return the text given under a name; None if the code computes it, or gives none."""
-    return next((text_of(each.value) for each in call.keywords if each.arg == name), None)
+def keyword(call: ast.Call, name: str, constants: Mapping[str, str] = {}) -> str | None:
+    """Return the text given under a name; None if the code computes it, or gives none.
+
+    constants: texts of names that may stand for it.
+    """
+    value = next((each.value for each in call.keywords if each.arg == name), None)
+    if isinstance(value, (ast.Name, ast.Attribute)):
+        return constants.get(name_of(value) if isinstance(value, ast.Name) else value.attr)
+    return None if value is None else text_of(value)
 
 
 def text_of(node: ast.expr) -> str | None:

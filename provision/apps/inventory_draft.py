@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from provision.apps.application_draft import ApplicationDraft
 from provision.apps.compose_reading import QUEUES, compose_services, processes_in, used_in
 from provision.apps.django_asking import asked, environment_of
 from provision.apps.django_reading import (
@@ -24,13 +24,8 @@ from provision.apps.draft_values import inside, migrates, prefix, process, text_
 from provision.apps.environment_reading import required_variables
 from provision.apps.health_reading import health_of
 from provision.apps.package_reading import building, other_python, unreadable
-from provision.apps.project_reading import (
-    EntryPoint,
-    ProjectFiles,
-    asks_own_version,
-    celery_of,
-    target_of,
-)
+from provision.apps.project_files import ProjectFiles
+from provision.apps.project_reading import EntryPoint, asks_own_version, celery_of, target_of
 from provision.apps.requirements import USUAL, FolderTree, listed_in
 from provision.apps.served_reading import named_target, procfile_of, web_of
 from provision.declared import serving_roles
@@ -39,7 +34,6 @@ from provision.errors import UsageError
 from provision.inventory.masking import names_a_secret
 from provision.steps.base import listed
 from provision.steps.support.local_projects import MARKS
-from provision.values import dataclass
 
 #: a URL of SQLAlchemy's for a file that is not in the data folder
 SQLITE = r"""["'](sqlite(?:\+\w+)?:///(?!/var/|:memory:)[^"'\s{]+)["']"""
@@ -52,31 +46,6 @@ PROVIDED = {
     "queue": {"REDIS_URL", "QUEUE_URL", "RQ_REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"},
     "cache": {"REDIS_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"},
 }
-
-
-@dataclass(frozen=True)
-class ApplicationDraft:
-    """The findings. settings: (name, value, comment) for `apps`.  roles: besides base, python and app.
-
-    unclear: what was found but not understood, one sentence each.
-    """
-
-    name: str
-    settings: Sequence[tuple[str, object, str]]
-    roles: Sequence[str] = ()
-    unclear: Sequence[str] = field(default_factory=list)
-
-    def served_under(self, domain: str) -> ApplicationDraft:
-        """Return the draft with another public name than NAME.test."""
-        tried = f"{self.name}.test"
-        changed: list[tuple[str, object, str]] = []
-        for name, value, said in self.settings:
-            if name == "domains":
-                value = [domain]
-            elif name == "environment" and isinstance(value, Mapping):
-                value = {key: domain if each == tried else each for key, each in value.items()}
-            changed.append((name, value, said))
-        return ApplicationDraft(self.name, changed, self.roles, self.unclear)
 
 
 def draft_of(files: ProjectFiles) -> ApplicationDraft:
@@ -104,10 +73,10 @@ class Drafting:
     def draft(self) -> ApplicationDraft:
         """Return the draft, in the order in which people read an entry."""
         served = self._served()
-        root = self._django.root if self._django else self._web.folder if self._web else ""
+        root, said = self._subdirectory(served)
         self._put("source", "..", "this folder, without this inventory and what git ignores")
         if root:
-            self._put("subdirectory", root, "where manage.py is" if self._django else "found in Procfile")
+            self._put("subdirectory", root, said)
         self._put("target", served.place, f"found in {served.said_in}")
         if served.interface == "asgi":
             self._put("interface", "asgi", "`server` chooses what serves it")
@@ -118,18 +87,26 @@ class Drafting:
         if self._django:
             self._of_django(self._django)
         else:
-            self._static()
+            self._static(root)
             self._sqlite()
             self._instance()
         self._health(posixpath.join(root, served.pythonpath, served.place.partition(":")[0].split(".")[0]))
         self._requirements(root)
         self._install(root)
         self._unclear += filter(None, [other_python(self._files, root)])
-        self._release(served)
-        processes = self._processes()
+        self._release(served, root)
+        processes = self._processes(root)
         uses = self._uses(queue=any(QUEUES.search(text_of(each)) for each in processes.values()))
         self._variables(uses)
         return ApplicationDraft(self.name, self._settings, self._roles, self._unclear)
+
+    def _subdirectory(self, served: EntryPoint) -> tuple[str, str]:
+        """Return the folder of the source that is the application, and what says so."""
+        if self._django:
+            return self._django.root, "where manage.py is"
+        if self._web and self._web.folder:
+            return self._web.folder, "found in Procfile"
+        return served.folder, "a project of its own; its modules are imported from there"
 
     def _put(self, name: str, value: object, comment: str) -> None:
         self._settings.append((name, value, comment))
@@ -254,9 +231,10 @@ class Drafting:
                 "`uses: {database: postgres}`"
             )
 
-    def _static(self) -> None:
+    def _static(self, root: str) -> None:
         for folder in ("static", "app/static"):
-            if any(path.startswith(f"{folder}/") for path in self._files.paths):
+            start = posixpath.join(root, folder, "")
+            if any(path.startswith(start) for path in self._files.paths):
                 self._put("static", {"/static/": folder}, "served by the front")
                 return
 
@@ -316,17 +294,22 @@ class Drafting:
                 f"{listed(names)} {'has' if len(names) == 1 else 'have'} to be built",
             )
 
-    def _release(self, served: EntryPoint) -> None:
+    def _release(self, served: EntryPoint, root: str) -> None:
         commands: list[object] = [list(words) for words in self._procfile.before if not migrates(words)]
         said = " ".join(" ".join(words) for words in self._procfile.before)
-        if "migrations/alembic.ini" in self._files.paths and not self._django and "db upgrade" not in said:
+        files = {path for path in self._files.paths if path.endswith("alembic.ini")}
+        if (
+            posixpath.join(root, "migrations/alembic.ini") in files
+            and not self._django
+            and "db upgrade" not in said
+        ):
             commands.insert(0, {"command": f"flask --app {served.place} db upgrade", "once": "group"})
-        if "alembic.ini" in self._files.paths and "alembic" not in said:
+        if posixpath.join(root, "alembic.ini") in files and "alembic" not in said:
             commands.insert(0, {"command": "alembic upgrade head", "once": "group"})
         if commands:
             self._put("release", commands, "run for each release, before it goes into service")
 
-    def _processes(self) -> Mapping[str, object]:
+    def _processes(self, root: str) -> Mapping[str, object]:
         listed = self._procfile.processes
         said_in = "Procfile" if listed else self._compose
         found = {
@@ -335,8 +318,7 @@ class Drafting:
         }
         made_in, module = celery_of(self._files)
         if not found and made_in:
-            root = self._django.root.replace("/", ".") if self._django else ""
-            said_in, module = made_in, module.removeprefix(f"{root}.")
+            said_in, module = made_in, module.removeprefix(f"{root.replace('/', '.')}.")
             found["worker"] = f"celery -A {module} worker"
             if self._files.mentions(r"beat_schedule|CELERY_BEAT|django_celery_beat"):
                 found["beat"] = process(["celery", "-A", module, "beat"], self.name)

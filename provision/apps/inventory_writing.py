@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from provision.apps.inventory_draft import ApplicationDraft
+from provision.apps.application_draft import ApplicationDraft
 
 #: text that needs no quotes in YAML, unless YAML reads it as another type
 PLAIN = re.compile(r"[A-Za-z/.][\w./:-]*")

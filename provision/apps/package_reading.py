@@ -8,7 +8,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_files import ProjectFiles
 from provision.apps.requirements import FolderTree, packages_of, refuse_unreadable, requires_python
 from provision.errors import ConfigError
 

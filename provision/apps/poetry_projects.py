@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from provision.errors import ConfigError
 
@@ -28,12 +29,16 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Edge:
-    """A package that something asks for. constraint: on its version.  marker: when; "" is always."""
+    """A package that something asks for. constraint: on its version.  marker: when; "" is always.
+
+    choice: the marker of one of several locked versions that the constraint allows.
+    """
 
     name: str
     constraint: str
     marker: str
     extras: tuple[str, ...]
+    choice: str = ""
 
 
 def needed_packages(lock: Table, project: Table) -> Iterator[tuple[Table, str]]:
@@ -46,16 +51,20 @@ def needed_packages(lock: Table, project: Table) -> Iterator[tuple[Table, str]]:
     for package in lock["package"]:
         locked.setdefault(canonicalize_name(package["name"]), []).append(package)
     ways: dict[tuple[str, str], set[frozenset[str]]] = {}
-    seen: set[tuple[str, frozenset[str], tuple[str, ...]]] = set()
+    seen: set[tuple[Edge, frozenset[str]]] = set()
     queue = deque((edge, frozenset[str]()) for edge in edges_of(dependencies_of(project), {}))
     while queue:
         edge, before = queue.popleft()
-        package = chosen(locked.get(edge.name, []), edge)
-        key = (edge.name, package["version"])
-        way = before | ({edge.marker} if edge.marker else set())
-        if (edge.name, way, edge.extras) in seen:
+        several = choices(locked.get(edge.name, []), edge)
+        if len(several) > 1:
+            queue.extend((each, before) for each in several)
             continue
-        seen.add((edge.name, way, edge.extras))
+        (package,) = candidates(locked[edge.name], edge)
+        key = (edge.name, package["version"])
+        way = before | {marker for marker in (edge.marker, edge.choice) if marker}
+        if (edge, way) in seen:
+            continue
+        seen.add((edge, way))
         known = ways.setdefault(key, set())
         if len(known) >= MOST_WAYS:
             way = frozenset()
@@ -154,25 +163,52 @@ def conditions(name: str, made: Table) -> str:
     if "platform" in made:
         parts.append(f"sys_platform == {quoted(made['platform'])}")
     if "python" in made:
-        for one in sorted(specifiers_of(made["python"]), key=str):
-            variable = "python_full_version" if one.version.count(".") > 1 else "python_version"
-            parts.append(f"{variable} {one.operator} {quoted(one.version)}")
+        parts += map(python_marker, sorted(specifiers_of(made["python"]), key=str))
     return joined(parts, "and")
 
 
-def chosen(locked: Sequence[Table], edge: Edge) -> Table:
-    """Return the locked package that an edge means. Raises ConfigError if that can't be told."""
+def candidates(locked: Sequence[Table], edge: Edge) -> Sequence[Table]:
+    """Return the locked packages that an edge allows; the only one is what it means."""
     if len(locked) == 1:
-        return locked[0]
+        return locked
+    allowed = specifiers_of(edge.constraint)
+    return [package for package in locked if package["version"] in allowed]
+
+
+def choices(locked: Sequence[Table], edge: Edge) -> list[Edge]:
+    """Return one edge for each locked version that an edge may mean, the newest first, each for its versions of Python.
+
+    Poetry locks the newest version for each Python: each holds below the oldest Python of the one before. Raises
+    ConfigError if they do not differ by that.
+    """
     if not locked:
         raise ConfigError(f"{edge.name} is asked for, and not locked")
-    allowed = specifiers_of(edge.constraint)
-    found = [package for package in locked if package["version"] in allowed]
-    if len(found) != 1:
+    found = sorted(candidates(locked, edge), key=lambda package: Version(package["version"]), reverse=True)
+    if len(found) == 1:
+        return [edge]
+    oldest = [oldest_python(package) for package in found]
+    if not found or oldest != sorted(set(oldest), reverse=True):
         raise ConfigError(
             f"{edge.name} is locked in {len(locked)} versions, and which one is meant is not read"
         )
-    return found[0]
+    edges = []
+    for at, package in enumerate(found):
+        bounds = [f">={oldest[at]}", *([f"<{oldest[at - 1]}"] if at else [])]
+        marker = joined([python_marker(one) for one in map(Specifier, bounds)], "and")
+        edges.append(replace(edge, constraint=package["version"], choice=marker))
+    return edges
+
+
+def oldest_python(package: Table) -> Version:
+    """Return the oldest Python that a locked package is for; 0 if it does not say."""
+    said = specifiers_of(package.get("python-versions", "*"))
+    return max((Version(one.version) for one in said if one.operator == ">="), default=Version("0"))
+
+
+def python_marker(one: Specifier) -> str:
+    """Return a bound of Python's version as a marker."""
+    variable = "python_full_version" if one.version.count(".") > 1 else "python_version"
+    return f"{variable} {one.operator} {quoted(one.version)}"
 
 
 def named(requirement: str) -> str:

@@ -8,28 +8,12 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator
 
+from provision.apps.import_roots import import_root, is_project
+from provision.apps.project_files import ProjectFiles
 from provision.values import dataclass
 
-#: largest size of a file to look into, in bytes
-MOST_TEXT = 1 << 20
-#: folders of a source whose modules are not served
-NOT_SERVED = {
-    "tests",
-    "test",
-    "docs",
-    "doc",
-    "examples",
-    "migrations",
-    "versions",
-    "scripts",
-    "bin",
-    "node_modules",
-}
 #: classes of frameworks, and functions that return an application, by the interface that this speaks
 INSTANCES = {
     "Flask": "wsgi",
@@ -64,58 +48,15 @@ VERSION = re.compile(r"""\bversion\(\s*(?:["']([\w.-]+)["']|__name__|__package__
 class EntryPoint:
     """What is served. place: module:callable.  interface: wsgi or asgi.  said_in: the file that says so.
 
-    pythonpath: folder that its module is imported from, unless it is the application's own.
+    pythonpath: folder that its module is imported from, unless it is the application's own.  folder: of the source,
+    which is a project of its own; "" for the source itself.
     """
 
     place: str
     interface: str
     said_in: str
     pythonpath: str = ""
-
-
-@dataclass(frozen=True)
-class ProjectFiles:
-    """The files of a folder, by path below it. folder: its place.  paths: the files for a release."""
-
-    folder: Path
-    paths: Sequence[str]
-    _texts: dict[str, str] = field(default_factory=dict)
-
-    def text(self, path: str) -> str:
-        """Return the contents of a file; "" if it is not text, or too large."""
-        if path not in self._texts:
-            file = self.folder / path
-            whole = file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_TEXT
-            self._texts[path] = file.read_bytes().decode(errors="replace") if whole else ""
-        return self._texts[path]
-
-    def named(self, name: str) -> list[str]:
-        """Return paths of all files of that name, nearest to the top first."""
-        found = [path for path in self.paths if posixpath.basename(path) == name]
-        return sorted(found, key=lambda path: (path.count("/"), path))
-
-    @cached_property
-    def modules(self) -> list[str]:
-        """Return paths of Python files that may belong to the application, nearest to the top first."""
-        found = [
-            path
-            for path in self.paths
-            if path.endswith(".py")
-            and not NOT_SERVED & set(path.split("/"))
-            and not re.match(r"(test_.*|tests|conftest|setup)\.py$", posixpath.basename(path))
-        ]
-        return sorted(found, key=lambda path: (path.count("/"), path))
-
-    def tree(self, path: str) -> ast.Module:
-        """Return the syntax tree of a Python file; an empty one if this Python cannot parse it."""
-        try:
-            return ast.parse(self.text(path))
-        except (SyntaxError, ValueError):
-            return ast.Module([], [])
-
-    def mentions(self, pattern: str) -> str:
-        """Return the first Python file that matches a regular expression; "" if none does."""
-        return next((path for path in self.modules if re.search(pattern, self.text(path))), "")
+    folder: str = ""
 
 
 def module_of(path: str) -> tuple[str, str]:
@@ -135,8 +76,10 @@ def target_of(files: ProjectFiles) -> EntryPoint | None:
     if not candidates:
         return None
     _, path, place, interface = min(candidates)
-    module, folder = module_of(path)
-    return EntryPoint(f"{module}:{place}", interface or interface_of(files), path, folder)
+    root = import_root(files, path)
+    module = module_of(posixpath.relpath(path, root or "."))[0]
+    own = root if root and is_project(files, root) else ""
+    return EntryPoint(f"{module}:{place}", interface or interface_of(files), path, "" if own else root, own)
 
 
 def rank(path: str, place: str) -> tuple[int, int, int, int]:

@@ -7,7 +7,8 @@ import posixpath
 from provision.apps.django_reading import DjangoProject, entry, module_file
 from provision.apps.dockerfile_reading import started_by, started_by_image
 from provision.apps.procfile import ProcfileParts, read_procfile
-from provision.apps.project_reading import EntryPoint, ProjectFiles
+from provision.apps.project_files import ProjectFiles
+from provision.apps.project_reading import EntryPoint
 from provision.apps.served_command import ServedCommand
 
 PROCFILE = "Procfile"

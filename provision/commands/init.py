@@ -66,7 +66,7 @@ def write_inventory(folder: Path, host: str | None, domain: str | None, out: For
     """Write the inventory of the application in a folder, and say what is left to its user."""
     from provision.apps.inventory_draft import draft_of
     from provision.apps.inventory_writing import inventory_text
-    from provision.apps.project_reading import ProjectFiles
+    from provision.apps.project_files import ProjectFiles
     from provision.sources.local_folder import source_entries
 
     target = folder / INVENTORY

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.apps.environment_reading import required_variables
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_files import ProjectFiles
 
 
 def needed(folder: Path, **texts: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.apps.health_reading import health_of
-from provision.apps.project_reading import ProjectFiles
+from provision.apps.project_files import ProjectFiles
 
 
 def found(folder: Path, files: dict[str, str]) -> tuple[str, str]:
@@ -36,6 +36,17 @@ FASTAPI = "from fastapi import APIRouter, FastAPI\n"
             },
             "/api/health",
             id="django, included",
+        ),
+        pytest.param(
+            {
+                "app/main.py": FASTAPI
+                + "from app.api import router\nfrom app.config import settings\n"
+                + "app = FastAPI()\napp.include_router(router, prefix=settings.API_V1)",
+                "app/config.py": 'class Settings:\n    API_V1: str = "/api/v1"\nsettings = Settings()',
+                "app/api.py": FASTAPI + 'router = APIRouter()\n@router.get("/health")\ndef health(): ...',
+            },
+            "/api/v1/health",
+            id="a prefix by its name",
         ),
         pytest.param(
             {

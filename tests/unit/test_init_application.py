@@ -256,6 +256,53 @@ def test_celery_alembic_and_what_compose_says(tmp_path: Path) -> None:
     assert any("redis" in text and "REDIS_URL" in text for text in unclear)
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "backend/pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n",
+                "backend/alembic.ini": "[alembic]\n",
+                "backend/app/main.py": "from app.routes import api\nfrom fastapi import FastAPI\napp = FastAPI()\n",
+                "backend/app/routes.py": "api = None\n",
+            },
+            {
+                "subdirectory": "backend",
+                "target": "app.main:app",
+                "release": [{"command": "alembic upgrade head", "once": "group"}],
+            },
+        ),
+        (
+            {
+                "src/py/shop/asgi.py": "def create_app():\n    from shop.settings import NAME\n    return NAME\n",
+                "src/py/shop/settings.py": "from litestar import Litestar\nNAME = ''\n",
+            },
+            {"pythonpath": ["src/py"], "target": "shop.asgi:create_app()"},
+        ),
+        (
+            {
+                "shop/app.py": "from flask import Flask\nfrom .views import it\napp = Flask('x')\n",
+                "shop/views.py": "",
+            },
+            {"target": "shop.app:app"},
+        ),
+        (
+            {
+                "web/server/app.py": "import config\nfrom flask import Flask\napp = Flask('x')\n",
+                "web/server/config.py": "",
+            },
+            {"pythonpath": ["web/server"], "target": "app:app"},
+        ),
+    ],
+)
+def test_modules_are_imported_from_where_they_import_each_other(
+    tmp_path: Path, files: dict[str, str], expected: dict[str, Any]
+) -> None:
+    found, _ = init(tmp_path / "shop", {"requirements.txt": "", **files})
+    names = ("subdirectory", "pythonpath", "target", "release")
+    assert {name: found[name] for name in names if name in found} == expected
+
+
 def test_a_celery_application_without_a_procfile(tmp_path: Path) -> None:
     files = {**DJANGO, "backend/site_/celery.py": "app = Celery('site_')\napp.conf.beat_schedule = {}\n"}
     found, _ = init(tmp_path / "shop", files)
@@ -435,16 +482,42 @@ def test_a_database_that_does_not_last_is_told(tmp_path: Path, url: str, told: b
         # shynet, as the commands of a release run in the folder of manage.py
         ("'compiled/'", {"/static/": "compiled"}),
         ("os.getenv('STATIC', BASE_DIR / 'out')", {"/static/": "out"}),
+        # pretalx and pontoon
+        (
+            "Path(config.get('filesystem', 'static', fallback=BASE_DIR / 'out.dist'))",
+            {"/static/": "out.dist"},
+        ),
+        ("os.environ.get('STATIC', path('web', 'static'))", {"/static/": "web/static"}),
         ("'/var/www/static'", None),
         ("env.str('STATIC', '/home/shop/static')", None),
     ],
 )
-def test_where_static_files_are_collected(tmp_path: Path, value: str, static: dict[str, str] | None) -> None:
-    base = "import os\nfrom pathlib import Path\nBASE_DIR = Path(__file__).parent.parent\n"
+@pytest.mark.parametrize("package", [False, True])
+def test_where_static_files_are_collected(
+    tmp_path: Path, value: str, static: dict[str, str] | None, package: bool
+) -> None:
+    base = """
+import os
+from os.path import dirname as _dirname
+_abspath = os.path.abspath
+from pathlib import Path
+BASE_DIR = Path(__file__).parent.parent
+ROOT = _dirname(_dirname(_abspath(__file__)))
+def path(*parts):
+    return os.path.join(ROOT, *parts)
+"""
+    base += f"STATIC_ROOT = {value}\n"
+    whole = {
+        "site_/settings/__init__.py": "from .base import *\n",
+        "site_/settings/base.py": base.replace("Path(__file__)", "Path(__file__).parent")
+        .replace("_dirname(_dirname(", "_dirname(_dirname(_dirname(")
+        .replace("(__file__)))", "(__file__))))"),
+    }
+    settings = whole if package else {"site_/settings.py": base}
     files = {
         "manage.py": MANAGE.replace("settings.dev", "settings"),
         "site_/wsgi.py": WSGI,
-        "site_/settings.py": f"{base}STATIC_ROOT = {value}\n",
+        **settings,
         "requirements.txt": "",
     }
     found, unclear = init(tmp_path / "shop", files)

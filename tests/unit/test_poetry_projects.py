@@ -117,6 +117,25 @@ def test_several_versions_of_a_package_go_by_the_constraints() -> None:
     assert "poetry export" in raised.value.hint
 
 
+def test_of_several_versions_each_is_for_the_pythons_that_the_newer_one_is_not_for() -> None:
+    newer, older = (
+        package("web", version, f'python-versions = ">={python},<4.0"')
+        for version, python in (("2.9", "3.11"), ("2.1.4", "3.9"))
+    )
+    lock = LOCK.replace(package("web", "2.1.4", WEB), older + newer)
+    lines = read(**{"poetry.lock": lock}).text.splitlines()
+    found = {
+        line.split(" ;")[0].split(" --")[0]: Requirement(line.split(" --hash")[0]).marker for line in lines
+    }
+    for python, version in (("3.9", "2.1.4"), ("3.10", "2.1.4"), ("3.11", "2.9"), ("3.13", "2.9")):
+        meant = [
+            text
+            for text, marker in found.items()
+            if text.startswith("web") and (marker is None or marker.evaluate({"python_version": python}))
+        ]
+        assert meant == [f"web=={version}"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
