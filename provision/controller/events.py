@@ -143,6 +143,33 @@ class ReleaseBuilt(Event):
 
 
 @dataclass(frozen=True)
+class PendingMigration:
+    """A migration that a deploy would apply.
+
+    name: such as "shop.0007_price", or its path in the source.  sql: its statements.  python: what of it no SQL stands
+    for.  why: why its SQL could not be told.
+    """
+
+    name: str
+    sql: str
+    python: Sequence[str]
+    why: str
+
+
+@dataclass(frozen=True)
+class MigrationsPending(Event):
+    """The migrations that a deploy of a release would apply to its database, in their order.
+
+    app: the application.  release: its name.  why: why no SQL could be told.
+    """
+
+    app: str
+    release: str
+    migrations: Sequence[PendingMigration]
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Switch(Event):
     """How an application will go from the instance in service to the next one, as a plan foresees it.
 

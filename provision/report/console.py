@@ -14,6 +14,7 @@ from provision.controller.events import (
     Attention,
     Event,
     HostDone,
+    MigrationsPending,
     Notice,
     ReleaseBuilt,
     Served,
@@ -28,6 +29,7 @@ from provision.report.attention_lines import AttentionLines
 from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.live_rows import LiveRows
+from provision.report.migration_lines import MigrationSummary
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
 from provision.report.served_lines import BuiltSummary, ServedSummary, SwitchSummary
@@ -58,7 +60,7 @@ class Console(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served, self._built = ServedSummary(), BuiltSummary()
-        self._switches = SwitchSummary()
+        self._switches, self._migrations = SwitchSummary(), MigrationSummary()
         self._attention = AttentionLines()
         self._seconds: dict[str, float] = {}
         # held during a question: events that arrive then are shown afterwards
@@ -90,6 +92,8 @@ class Console(Report):
                     self._served.take(event)
                 case Switch():
                     self._switches.take(event)
+                case MigrationsPending():
+                    self._migrations.take(event)
                 case ReleaseBuilt():
                     self._built.take(event)
                 case Stopping():
@@ -106,6 +110,7 @@ class Console(Report):
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
         for line in (
             *self._served.lines(),
+            *self._migrations.lines(list(summary.hosts)),
             *self._built.lines(),
             *self._switches.lines(list(summary.hosts)),
             *self._attention.lines(list(summary.hosts)),

@@ -14,6 +14,7 @@ from provision.controller.events import (
     Event,
     FactsKnown,
     HostDone,
+    MigrationsPending,
     Notice,
     Output,
     PastRun,
@@ -82,6 +83,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "served", **asdict(event)}
         case Switch():
             return {"event": "switch", **asdict(event)}
+        case MigrationsPending():
+            return {"event": "migrations", **asdict(event)}
         case ReleaseBuilt():
             return {"event": "built", **asdict(event)}
         case UndeclaredFound():

@@ -11,6 +11,7 @@ from provision.controller.events import (
     Connected,
     Event,
     HostDone,
+    MigrationsPending,
     Notice,
     ReleaseBuilt,
     Served,
@@ -26,6 +27,7 @@ from provision.report.app_blocks import AppBlocks
 from provision.report.attention_lines import AttentionLines
 from provision.report.diffs import step_diff
 from provision.report.failure import failed_app, host_failure, step_failure
+from provision.report.migration_lines import MigrationSummary
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
 from provision.report.served_lines import BuiltSummary, ServedSummary, SwitchSummary
@@ -52,7 +54,7 @@ class PlainReport(Report):
         self._held: list[StepDone] = []
         self._undeclared = UndeclaredThings(verbose=style.verbose)
         self._served, self._built = ServedSummary(), BuiltSummary()
-        self._switches = SwitchSummary()
+        self._switches, self._migrations = SwitchSummary(), MigrationSummary()
         self._attention = AttentionLines()
         self._spoke = time.monotonic()
 
@@ -75,6 +77,8 @@ class PlainReport(Report):
                 self._served.take(event)
             case Switch():
                 self._switches.take(event)
+            case MigrationsPending():
+                self._migrations.take(event)
             case ReleaseBuilt():
                 self._built.take(event)
             case Stopping():
@@ -89,6 +93,7 @@ class PlainReport(Report):
             self._no_longer(host)
         for line in (
             *self._served.lines(),
+            *self._migrations.lines(list(summary.hosts)),
             *self._built.lines(),
             *self._switches.lines(list(summary.hosts)),
             *self._attention.lines(list(summary.hosts)),

@@ -35,6 +35,7 @@ from provision.steps import (
     tree,
 )
 from roles.app import bound, chores
+from roles.app.pending import tell_pending
 
 AFTER = ("python",)
 #: folder in the data folder that holds the `writable` paths
@@ -93,17 +94,19 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
     are_there(c, release)
     with part_of(c, app, "command"):
         chores.all_of(c, app, release, check_deploy=check_deploy)
+    if c.planning or c.dry_build:
+        tell_pending(c, release)
     if app.static and not c.dry_build:
         releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
 
 
 def schema_gate(c: Host, release: Release) -> None:
-    """Refuse code that is older than its database; a plan says what pending migrations do to the release in
-    service."""
-    if not c.planning:
+    """Refuse code that is older than its database; plans and dry builds say what pending migrations do to the release
+    in service."""
+    if not c.planning and not c.dry_build:
         releases_served.schema_known(c, release.home, schema_of(release))
         return
-    # imported here: only plans read migrations
+    # imported here: deploys need not read migrations
     from provision.apps.migration_rewrites import rewrites_of
     from provision.apps.migration_risks import risks_of
 

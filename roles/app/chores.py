@@ -69,6 +69,11 @@ def upgrades(words: Sequence[str]) -> bool:
     )
 
 
+def asks_alembic(release: Release) -> bool:
+    """Return whether one of a release's commands upgrades a database with Alembic or Flask-Migrate."""
+    return any(upgrades(chore.command) for chore in release.app.chores)
+
+
 def is_upgraded(release: Release, words: Sequence[str]) -> list[str]:
     """Return a test of the release, which the stamp says has upgraded its database: 1 if that lacks something."""
     asked = [f"{release.path}/.venv/bin/python", f"{release.path}/.prov/{ASKING}", *words]

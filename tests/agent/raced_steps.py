@@ -183,7 +183,7 @@ ELSEWHERE = {
     "it refuses a folder that others can change, before it reads anything": ["Credential", "PackageFile"],
     "they act in releases, folders of root's alone": [
         "ApplicationCommand", "Built", "BuiltRelease", "EnvironmentBefore", "ReleaseServed", "ReleasesKnown",
-        "SchemaKnown",
+        "PendingMigrations", "SchemaKnown",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
@@ -197,7 +197,7 @@ ELSEWHERE = {
     ],
     "their folder is root's alone to change": ["ContainerImage", "Maintenance", "OldImages", "Switches"],
     "they are not steps, but what steps are made of": [
-        "Step", "Execution", "Keyed", "LoadedTable", "NamedRelease", "RepositoryGone",
+        "Step", "Execution", "Keyed", "LoadedTable", "NamedRelease", "RepositoryGone", "UserProcess",
     ],
 }  # fmt: skip
 

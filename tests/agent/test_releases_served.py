@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from provision.steps.base import Change, Step
 from provision.steps.built_releases import LIVE, BuiltRelease
 from provision.steps.files import Directory, Link
 from provision.steps.holds import ChangesAllowed, FreeOfLocks, OperatorLock, Resumed
+from provision.steps.pending_migrations import NOT_BUILT, PendingMigrations
 from provision.steps.releases import Current, OldReleases
 from provision.steps.releases_served import EnvironmentBefore, ReleaseServed, ReleasesKnown, SchemaKnown
 from provision.steps.undo import Undo
@@ -247,6 +249,7 @@ def test_a_damaged_record_is_told_and_written_again(agents: Agents, home: str, t
     assert "releases.json" in known(agents, home)["damaged"]
     assert run(agents, ChangesAllowed([home]))[0].state == "ok"
     assert run(agents, SchemaKnown(home, []))[0].state == "ok"
+    assert run(agents, PendingMigrations(home, SECOND, []))[0].state == "ok"
     run(agents, served(home, FIRST))
     assert known(agents, home)["live"] == FIRST
 
@@ -277,6 +280,41 @@ def test_what_pending_migrations_do_is_said_once_a_release_is_in_service(agents:
     assert said.startswith(f"{both[1]} may copy the table of B in shop.db (1 MB); ")
     run(agents, served(home, SECOND, both))
     assert json.loads(run(agents, step)[0].stdout) == {"risks": [], "rewrites": []}
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("print('noise'); print('PROV-MIGRATIONS ' + '{\"migrations\": [], \"why\": \"\"}')", ""),
+        ("raise SystemExit('no database')", "no database (exit status 1)"),
+        ("print('PROV-MIGRATIONS [')", "its answer can't be read: "),
+        ("print('PROV-MIGRATIONS [1]')", "its answer can't be read: expected an object"),
+        ("pass", "it has not answered (exit status 0)"),
+    ],
+)
+def test_a_release_is_asked_for_its_pending_migrations(
+    agents: Agents, home: str, program: str, why: str
+) -> None:
+    step = PendingMigrations(home, SECOND, ["shop/migrations/0001_a.py"], [sys.executable, "-c", program])
+    (outcome,) = run(agents, step)
+    answer = json.loads(outcome.stdout)
+    assert (outcome.state, answer["migrations"]) == ("ok", [])
+    assert answer["why"].startswith(why) and bool(answer["why"]) is bool(why)
+
+
+def test_a_plan_asks_only_what_is_on_the_host_and_not_in_service(agents: Agents, home: str) -> None:
+    both = ["shop/migrations/0001_a.py", "shop/migrations/0002_b.py"]
+    answers = [sys.executable, "-c", 'print(\'PROV-MIGRATIONS {"migrations": [], "why": "asked"}\')']
+    built = PendingMigrations(home, SECOND, both, answers)
+    absent = PendingMigrations(home, SECOND, both, [f"{home}/releases/{SECOND}/.venv/bin/python"])
+    assert run(agents, built, plan=True)[0].stdout == "", "nothing is in service yet"
+    run(agents, served(home, FIRST, both[:1]))
+    assert json.loads(run(agents, built, plan=True)[0].stdout)["why"] == "asked"
+    told = json.loads(run(agents, absent, plan=True)[0].stdout)
+    assert told["why"] == NOT_BUILT
+    assert [each["name"] for each in told["migrations"]] == both[1:]
+    run(agents, served(home, SECOND, both))
+    assert run(agents, built, plan=True)[0].stdout == "", "it is in service"
 
 
 def test_an_environment_goes_back_and_secrets_stay(agents: Agents, root: Path) -> None:

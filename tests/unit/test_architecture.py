@@ -227,6 +227,9 @@ PRINTERS = {
     "provision/bundles/host_program.py",
     # a program on hosts, whose output is the journal's
     "roles/tls/files/acme.py",
+    # programs on hosts, whose output a step reads
+    "roles/app/files/alembic_asking.py",
+    "roles/app/files/django_chores.py",
     # runs on Lambda, whose log is what it prints
     "provision/platforms/lambda_/files/prov_handler.py",
     # ours, of that name, made of Terminal

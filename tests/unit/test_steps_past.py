@@ -169,7 +169,7 @@ OTHERS: list[tuple[str, str, str]] = [
     ),
     (
         "releases_served.environment_before releases_served.release_served releases_served.releases_known"
-        " releases_served.schema_known",
+        " releases_served.schema_known pending_migrations.pending_migrations",
         "agent/test_releases_served.py::test_a_damaged_record_is_told_and_written_again",
         "they go by records of root's alone, which that file damages",
     ),

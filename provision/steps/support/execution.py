@@ -3,15 +3,15 @@
 import re
 import shlex
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import Change, Diff, Ref, Step, check_path, check_text, wanted
-from provision.steps.support.environment import Environment, check_environment, revealed, revealed_text
+from provision.steps.base import Change, Diff, Ref, check_path, wanted
+from provision.steps.support.environment import revealed_text
 from provision.steps.support.foresight import COMMANDS, foresee
-from provision.steps.support.handed_credentials import VARIABLE, check_credentials, folder_of, handing
-from provision.system.command_execution import account, failure
+from provision.steps.support.user_processes import UserProcess
+from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
     from provision.system.command_execution import Result
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @wanted(kw_only=True)
-class Execution(Step):
+class Execution(UserProcess):
     """creates: a path that it makes: if the path exists, nothing is done. In its last parts *, ? and [ are
     wildcards, as in a shell: "/opt/tool-*/bin/tool".
     removes: a path that it removes: if the path does not exist, nothing is done. Wildcards work as in
@@ -55,11 +55,7 @@ class Execution(Step):
     run_on: Sequence[Ref] = ()
     reason: str = ""
     until: Union[int, str] = 0
-    user: str = ""
-    cwd: str = "/"
-    environment: Environment = ()  # type: ignore[assignment]
     stdin: Union[str, bytes, Secret] = b""
-    credentials: Mapping[str, Secret] = ()  # type: ignore[assignment]
 
     DEADLINE = 600.0
 
@@ -95,15 +91,9 @@ class Execution(Step):
             check_pattern(self.until)
         elif isinstance(self.until, bool) or not isinstance(self.until, int) or not 0 <= self.until < 256:
             raise ValueError("until must be an exit status or a regular expression, not %r" % (self.until,))
-        check_path(self.cwd, "cwd")
-        check_environment(self.environment)
-        check_credentials(self.credentials)
+        super().validate()
         if not isinstance(self.stdin, (str, bytes, Secret)):
             raise ValueError("stdin must be text, bytes or a Secret, not %r" % (self.stdin,))
-        if self.user:
-            check_text(self.user, "user")
-            if self.as_user:
-                raise ValueError("user and as_user say the same: give one of them")
         for what, path in (("creates", self.creates), ("removes", self.removes)):
             if path:
                 check_path(path, what)
@@ -146,7 +136,7 @@ class Execution(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         for folder in self.fills:
             host.files.filling(folder)
-        result = self.start(host, **self._options(host), stdin=self._input())
+        result = self.start(host, **self.options(host), stdin=self._input())
         foresee(host, COMMANDS, self.label())
         self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if not host.planned:
@@ -194,44 +184,20 @@ class Execution(Step):
 
     def _lost(self, host: "System") -> bool:
         """Return whether the recheck says that what the stamp stands for is no longer so."""
-        if not self.recheck or not host.runnable(self.recheck[0]) or not self._hands(host):
+        if not self.recheck or not host.runnable(self.recheck[0]) or not self.hands(host):
             return False
-        return host.ask(self.recheck, **{**self._options(host), "cwd": "/"}).status == 1
+        return host.ask(self.recheck, **{**self.options(host), "cwd": "/"}).status == 1
 
     def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:
         """Return the exit status of a test. None in a plan, if what it looks at is only foreseen."""
-        if host.planned and not self._there(host, argv):
+        if host.planned and not self.there(host, argv):
             return None
-        result = host.ask(argv, **self._options(host))
+        result = host.ask(argv, **self.options(host))
         if result.status == 127 and argv is self.only_if:
             if host.planned:
                 return None
             raise failure("only_if can't be asked", result)
         return result.status
-
-    def _there(self, host: "System", argv: Sequence[str]) -> bool:
-        """Return whether program, folder and user exist on the host, and are not only foreseen."""
-        if not self._hands(host):
-            return False
-        user = self.user or self.as_user
-        try:
-            return host.runnable(argv[0]) and host.runnable(self.cwd) and bool(not user or account(user))
-        except StepError:
-            return False
-
-    def _hands(self, host: "System") -> bool:
-        """Return whether a command can get its credentials: a plan makes no folder for them."""
-        return not self.credentials or host.runnable(host.ledger.home)
-
-    def _options(self, host: "System") -> Dict[str, object]:
-        environment = revealed(self.environment)
-        found: Dict[str, object] = {"user": self.user, "cwd": self.cwd, "environment": environment}
-        if self.credentials:
-            # prov's own records: a command has no business there
-            place = host.ledger.home
-            environment[VARIABLE] = folder_of(place)
-            found["prepare"] = handing(self.credentials, place, self.user or host.user)
-        return found
 
     def _input(self) -> bytes:
         return self.stdin if isinstance(self.stdin, bytes) else revealed_text(self.stdin).encode()

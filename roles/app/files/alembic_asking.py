@@ -2,10 +2,13 @@
 
 Its words are those of the command: alembic upgrade head; flask --app shop db upgrade; python -m alembic upgrade head.
 Ends with 1 if the database lacks migrations, with 0 if it has them, and with 3 if that can't be told. Changes nothing.
+With `--sql` before the words, it prints what pending migrations would do, as a line of JSON after ANSWERS.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import runpy
 import sqlite3
@@ -22,6 +25,10 @@ from alembic.script import ScriptDirectory
 DONE, DUE, UNKNOWN = 0, 1, 3
 #: whether an upgrade would have something to do, for each that the command has asked for
 FOUND: list[bool] = []
+#: what pending migrations would do, with `--sql`
+PENDING: list[dict[str, Any]] = []
+#: how the line with that begins, and the most characters of each one's SQL
+ANSWERS, MOST = "PROV-MIGRATIONS ", 40000
 
 
 def upgrade(config: Any, revision: str, sql: bool = False, tag: str | None = None) -> None:
@@ -36,6 +43,65 @@ def upgrade(config: Any, revision: str, sql: bool = False, tag: str | None = Non
     # as alembic.command.current has it: without the table of versions, none is made
     with EnvironmentContext(config, script, fn=asked, dont_mutate=True):
         script.run_env()
+
+
+def tell_sql(config: Any, revision: str, sql: bool = False, tag: str | None = None) -> None:
+    """Stand for alembic.command.upgrade: note the SQL of what it would do, as `alembic upgrade --sql` has it."""
+    script = ScriptDirectory.from_config(config)
+    versions: list[str] = []
+    steps: list[Any] = []
+
+    def asked(rev: Any, context: Any) -> list[Any]:
+        versions.extend(rev)
+        steps.extend(script._upgrade_revs(revision, rev))
+        return []
+
+    def noting(rev: Any, context: Any) -> list[Any]:
+        for step in steps:
+            step.migration_fn = telling(step, context)
+        return steps
+
+    with EnvironmentContext(config, script, fn=asked, dont_mutate=True):
+        script.run_env()
+    FOUND.append(bool(steps))
+    if steps:
+        with EnvironmentContext(config, script, fn=noting, as_sql=True, starting_rev=versions or None):
+            script.run_env()
+
+
+def telling(step: Any, context: Any) -> Any:
+    """Return what notes the SQL of a migration in place of the migration."""
+    original, impl = step.migration_fn, context.impl
+
+    def tell(**options: Any) -> None:
+        impl.output_buffer, impl.literal_binds, why = io.StringIO(), True, ""
+        try:
+            original(**options)
+        except Exception as error:
+            # without a database, what it asks has no answer
+            why = f"{type(error).__name__}: {error}"[:1000]
+        statements = impl.output_buffer.getvalue().strip()
+        # what Alembic itself notes of versions is not the migration's
+        impl.output_buffer = io.StringIO()
+        if len(statements) > MOST:
+            statements = f"{statements[:MOST]}\n-- and {len(statements) - MOST} more characters"
+        name = " ".join(filter(None, [step.revision.revision, step.revision.doc]))[:500]
+        PENDING.append({"name": name, "sql": "" if why else statements, "python": [], "why": why})
+
+    return tell
+
+
+def only_read(connection: Any) -> None:
+    """Have SQLite and PostgreSQL refuse changes within a transaction that begins."""
+    statements = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+    if connection.dialect.name in statements:
+        connection.exec_driver_sql(statements[connection.dialect.name])
+
+
+def printed(why: str) -> None:
+    """Print what has been told, or why it can't be."""
+    sys.stdout.write("\n" + ANSWERS + json.dumps({"migrations": PENDING, "why": why}) + "\n")
+    sys.stdout.flush()
 
 
 def is_absent(database: Any) -> bool:
@@ -55,6 +121,8 @@ def without_new_files(connect: Any) -> Any:
     def guarded(database: Any, *arguments: Any, **options: Any) -> Any:
         if is_absent(database):
             # libraries would take an exception for a failure, some in threads of their own
+            if alembic.command.upgrade is tell_sql:
+                printed("the database does not exist yet")
             os._exit(DUE)
         return connect(database, *arguments, **options)
 
@@ -63,19 +131,32 @@ def without_new_files(connect: Any) -> Any:
 
 def main(words: list[str]) -> int:
     """Run the command with the question in place of the upgrade, and return the exit status."""
+    question = upgrade
+    if words[:1] == ["--sql"]:
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        event.listen(Engine, "begin", only_read)
+        question, words = tell_sql, words[1:]
     module, rest = (words[2], words[3:]) if words[1:2] == ["-m"] else (Path(words[0]).name, words[1:])
-    alembic.command.upgrade = upgrade
-    upgrade.__module__ = alembic.command.__name__
+    alembic.command.upgrade = question
+    # Alembic's own programs find its commands by these
+    question.__module__, question.__name__ = alembic.command.__name__, "upgrade"
     sqlite3.connect = sqlite3.dbapi2.connect = without_new_files(sqlite3.connect)
     sys.argv = [module, *rest]
+    failed = ""
     # not the folder of this file, which no command sees
     del sys.path[0]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit:
         pass
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
+        failed = f"{type(error).__name__}: {error}"[:1000]
+    if question is tell_sql:
+        printed(failed or ("" if FOUND else "the command has not asked Alembic to upgrade"))
+        return DONE
     if not FOUND:
         return UNKNOWN
     return DUE if any(FOUND) else DONE

@@ -1,7 +1,8 @@
 """A project's manage.py, as prov has its chores run. Made by prov.
 
 What the front sees to is not a finding of `check --deploy`, and a project without a database has nothing to migrate.
-`migrate --check` ends with 1 if there is something to migrate, and with 3 if that can't be told.
+`migrate --check` ends with 1 if there is something to migrate, and with 3 if that can't be told. `migrate --sql` prints
+what pending migrations would do, as a line of JSON after ANSWERS. Neither changes anything.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import runpy
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 from django.core.checks.messages import CheckMessage
@@ -35,6 +39,8 @@ DATABASE_HINT = (
     '"NAME": os.path.join(os.environ["PROV_DATA_DIR"], "db.sqlite3").\n'
     "the SQLite database is in a folder that the application cannot write to"
 )
+#: how the line with pending migrations begins, and the most characters of each one's SQL
+ANSWERS, MOST = "PROV-MIGRATIONS ", 40000
 #: errors of a folder that the user may not write to
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -114,6 +120,90 @@ def check_migrated(manage: str) -> None:
         raise SystemExit(3) from None
 
 
+def tell_sql(manage: str) -> None:
+    """Print what a project's pending migrations would do: Django's own `migrate` is asked in place of run."""
+    from django.core.management.commands import migrate
+
+    found: list[dict[str, Any]] = []
+    why = "the project has a command migrate of its own"
+
+    def handle(_: object, *arguments: object, **options: Any) -> None:
+        nonlocal why
+        found.extend(pending(options["database"]))
+        why = ""
+
+    if django.VERSION < (3, 1):
+        why = "it takes Django 3.1"
+    elif not has_database():
+        why = ""
+    elif lacks_file():
+        why = "the database does not exist yet"
+    else:
+        migrate.Command.handle = handle
+        main(manage, "migrate", "--skip-checks")
+    sys.stdout.write("\n" + ANSWERS + json.dumps({"migrations": found, "why": why}) + "\n")
+
+
+def pending(alias: str) -> Iterator[dict[str, Any]]:
+    """Yield the pending migrations of a database, in the order in which they are applied."""
+    from django.db import connections
+    from django.db.migrations.executor import MigrationExecutor
+
+    with only_reading(alias, atomic=True):
+        executor = MigrationExecutor(connections[alias])
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    for migration, _ in plan:
+        code = [shown(each) for each in migration.operations if not each.reduces_to_sql]
+        name, sql, why = f"{migration.app_label}.{migration.name}", "", ""
+        try:
+            sql = sql_of(alias, migration)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"[:1000]
+        yield {"name": name, "sql": sql, "python": code, "why": why}
+
+
+def shown(operation: Any) -> str:
+    """What an operation is that no SQL stands for: `RunPython fill_prices`."""
+    code = getattr(getattr(operation, "code", None), "__name__", "")
+    return f"{type(operation).__name__} {code}".strip()
+
+
+def sql_of(alias: str, migration: Any) -> str:
+    """The statements of a migration; "" if it has none."""
+    from django.core.management import call_command
+
+    with io.StringIO() as printed, only_reading(alias, atomic=migration.atomic):
+        named = (migration.app_label, migration.name)
+        call_command("sqlmigrate", *named, database=alias, stdout=printed, no_color=True)
+        sql = printed.getvalue().strip()
+    lines = [line for line in sql.splitlines() if line and not line.startswith("--")]
+    if not [line for line in lines if line not in ("BEGIN;", "COMMIT;")]:
+        return ""
+    return sql if len(sql) <= MOST else f"{sql[:MOST]}\n-- and {len(sql) - MOST} more characters"
+
+
+@contextlib.contextmanager
+def only_reading(alias: str, *, atomic: bool) -> Iterator[None]:
+    """Have SQLite and PostgreSQL refuse changes. PostgreSQL can for a transaction alone: a pooler may hand a session
+    on. atomic: whether what follows can be in one."""
+    from django.db import connections, transaction
+
+    connection = connections[alias]
+    with contextlib.ExitStack() as until:
+        if connection.vendor == "sqlite":
+            # its schema editor refuses to be in a transaction
+            connection.cursor().execute("PRAGMA query_only = ON")
+            # a transaction that begins as IMMEDIATE writes
+            connection.transaction_mode = None
+        elif atomic:
+            until.enter_context(transaction.atomic(using=alias))
+            if connection.vendor == "postgresql":
+                connection.cursor().execute("SET TRANSACTION READ ONLY")
+        yield
+        if connection.in_atomic_block:
+            transaction.set_rollback(True, using=alias)
+
+
 def main(manage: str, *arguments: str) -> None:
     """Run manage.py with these arguments."""
     sys.argv = [manage, *arguments]
@@ -141,4 +231,9 @@ def main(manage: str, *arguments: str) -> None:
 if __name__ == "__main__":
     if sys.argv[2:] == ["migrate", "--check"]:
         check_migrated(sys.argv[1])
+    if sys.argv[2:] == ["migrate", "--sql"]:
+        # settings are beside manage.py
+        sys.path.insert(0, str(Path(sys.argv[1]).absolute().parent))
+        tell_sql(sys.argv[1])
+        raise SystemExit(0)
     main(*sys.argv[1:])
