@@ -11,7 +11,7 @@ from provision.report.screen import say
 if TYPE_CHECKING:
     from provision.report.formats import Format
     from provision.roles.project import Assignment
-    from provision.run.step_list import TaskSteps
+    from provision.serving.imaginary_host import TaskSteps
 
 
 def show_steps(assignments: Sequence[Assignment], out: Format, *, dry_build: bool) -> None:

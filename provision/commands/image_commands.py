@@ -176,7 +176,7 @@ def recipe(scope: Scope, app: str) -> Iterator[Recipe]:
     from provision.oci.image_builder import recipe_of
     from provision.roles.project import resolve
     from provision.roles.role_host import role_file
-    from provision.run.step_list import program_offline
+    from provision.serving.imaginary_host import program_offline
 
     hosts = meant(scope)
     check(hosts, reach=False)

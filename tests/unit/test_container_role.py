@@ -18,7 +18,7 @@ from provision.inventory import load
 from provision.oci import host_image
 from provision.oci.host_image import HostImage
 from provision.roles.project import resolve
-from provision.run.step_list import Recording, StepCollector, TaskSteps
+from provision.serving.imaginary_host import Recording, StepCollector, TaskSteps
 from provision.serving.instances import Instance, instance, program_for
 from provision.steps import application_commands, containers
 

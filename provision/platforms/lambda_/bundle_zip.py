@@ -5,7 +5,6 @@
     prov_handler.py  what Lambda calls
     ...              the source
 
-Times, owners and order are fixed, so that the same release is the same zip.
 Source: Lambda quotas, "Deployment package".
 """
 
@@ -14,9 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import stat
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from provision.oci.app_image import release_files
 from provision.oci.base_contents import wheels_platform
 from provision.oci.layer_writer import LayerFile, text_file
 from provision.platforms.lambda_.mapped_functions import GLIBC, TASK, MappedFunction, adapter_of
+from provision.platforms.zip_writer import write_zip
 from provision.serving.instances import shim_file
 from provision.user_cache import cache_folder
 from provision.values import dataclass
@@ -35,8 +33,6 @@ from provision.values import dataclass
 #: bytes of a bundle: unpacked, and as part of a request instead of through S3
 MOST_UNPACKED, MOST_DIRECT = 250 << 20, 50 << 20
 HANDLER = Path(__file__).parent / "files" / "prov_handler.py"
-#: of all files: ZIP has no earlier time
-TIME = (1980, 1, 1, 0, 0, 0)
 #: Lambda's names of architectures -> Go's
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 #: packages that an error about size names
@@ -121,7 +117,7 @@ def made(mapped: MappedFunction, note: Callable[[str], None]) -> FunctionBundle:
                 files = contents(mapped, target)
                 refuse_large(mapped, files)
                 whole = Path(folder) / "bundle.zip"
-                write(whole, files)
+                write_zip(whole, files)
                 whole.replace(path)
     with path.open("rb") as f:
         digest = base64.b64encode(hashlib.file_digest(f, "sha256").digest()).decode()
@@ -167,20 +163,3 @@ def refuse_large(mapped: MappedFunction, files: Mapping[str, LayerFile]) -> None
         where=str(mapped.app.source),
         hint="Remove what it does not need, or run the application on hosts or on Kubernetes.",
     )
-
-
-def write(path: Path, files: Mapping[str, LayerFile]) -> None:
-    """Write a zip whose bytes depend on the files alone. Raises OSError."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
-        for name in sorted(files):
-            file = files[name]
-            entry = zipfile.ZipInfo(name, TIME)
-            entry.create_system = 3
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            if file.target:
-                entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-                out.writestr(entry, file.target)
-                continue
-            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-            with file.opens() as source:
-                out.writestr(entry, source.read())
