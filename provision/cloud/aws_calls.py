@@ -35,10 +35,12 @@ class AwsCalls:
         try:
             import boto3
             import botocore.exceptions
+            from botocore import xform_name
             from botocore.config import Config
         except ImportError:
             raise CloudError(NO_BOTO, hint="pip install 'prov-deploy[ec2]'") from None
         self._errors = botocore.exceptions
+        self._python_name = xform_name
         self._clients: dict[str, Any] = {}
         self._config = Config(
             retries={"mode": "standard", "max_attempts": attempts},
@@ -72,7 +74,7 @@ class AwsCalls:
         """Return the answer to a request. action: "ec2:DescribeInstances". Raises CloudError."""
         service, operation = action.split(":")
         try:
-            method = getattr(self._client(service), snake(operation))
+            method = getattr(self._client(service), self._python_name(operation))
             answer: dict[str, Any] = method(**arguments)
         except self._errors.ClientError as error:
             raise refused(action, error.response, profile=self.who, region=self.region) from None
@@ -96,8 +98,3 @@ class AwsCalls:
             token = answer.get(gets)
             if not token:
                 return
-
-
-def snake(operation: str) -> str:
-    """Return boto3's name of an operation: DescribeInstances is describe_instances."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in operation).lstrip("_")

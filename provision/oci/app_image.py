@@ -134,10 +134,13 @@ def run_settings(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def moved(text: str, release: Release) -> str:
-    """Return a word of a server's command line as it is in the image: a server expects the folders of a host."""
+def moved(text: str, release: Release, place: str = PLACE) -> str:
+    """Return a word of a server's command line as it is in the image: a server expects the folders of a host.
+
+    place: where the release's files are.
+    """
     own = f"/run/app-{release.app.name}-{HERE}"
-    return text.replace(release.instance_link(HERE), PLACE).replace(own, "/tmp").replace(HERE, "image")
+    return text.replace(release.instance_link(HERE), place).replace(own, "/tmp").replace(HERE, "image")
 
 
 def expected_of(release: Release) -> list[str]:

@@ -24,3 +24,4 @@ Repository = Annotated[
         "a registry, with a path, like registry.example.com/team",
     ),
 ]
+Bucket = Annotated[str, matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")]

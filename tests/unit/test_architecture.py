@@ -232,6 +232,8 @@ PRINTERS = {
     "roles/app/files/django_chores.py",
     # runs on Lambda, whose log is what it prints
     "provision/platforms/lambda_/files/prov_handler.py",
+    # runs on instances of Elastic Beanstalk, whose log is what it prints
+    "provision/platforms/elastic_beanstalk/files/prov_instance.py",
     # ours, of that name, made of Terminal
     "provision/report/formats/as_text.py",
 }

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from provision.apps.settings import Settings
 from provision.inventory import InventoryHost
-from provision.inventory.fields import OneLine, matching
+from provision.inventory.fields import OneLine
 from provision.inventory.validation import validate
-from provision.platforms.block_fields import LogDays, Region, RoleArn, SecurityGroup, Subnet
+from provision.platforms.block_fields import Bucket, LogDays, Region, RoleArn, SecurityGroup, Subnet
 
 BLOCK = "lambda"
 #: the longest that a function may run, in seconds
 LONGEST = 900
-
-Bucket = Annotated[str, matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")]
 
 
 class Canary(Settings):
