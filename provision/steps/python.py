@@ -161,6 +161,7 @@ class Venv(Step):
         host.files.filling(self.path)
         if held:
             host.files.write(held, self.constraints.encode(), 0o644, *host.owner(None, None))
+        first = installer.pinned(host, self.requirements, self.constraints)
         self._remove_stamp(host)
         with building(
             host, self.path, STAMP, self._shows(host, installer), [self.python], self.cache
@@ -170,7 +171,7 @@ class Venv(Step):
                 before = {"base": entries(host, self.path)}
             if self._lines() and kinds != {"project"}:
                 again = ["--force-reinstall"] if "missing" in kinds else []
-                installer.install(build, self._with_sources(host, build), *again)
+                first.install(build, self._with_sources(host, build), *again)
                 if "--hash=" in self.requirements and self.packages:
                     installer.install(
                         build, "\n".join([*self.packages, *map(without_hashes, self._in_index())])

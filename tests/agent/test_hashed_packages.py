@@ -28,6 +28,34 @@ def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_an_extra_of_a_locked_package_that_another_one_asks_for(
+    agents: Agents, root: Path, tmp_path: Path
+) -> None:
+    # pip before 23.3 takes the newest version for it, and refuses that as it has no hash
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    extra = "web-part; extra == 'more'\nProvides-Extra: more"
+    hashes = {
+        "framework": wheel(folder, "framework", "1.0", needs="web[more]>=1"),
+        "web": wheel(folder, "web", "1.0", needs=extra),
+        "web-part": wheel(folder, "web_part", "1.0"),
+    }
+    wheel(folder, "web", "2.0", needs=extra)
+    step = Venv(
+        f"{root}/venv",
+        requirements="".join(f"{name}==1.0 --hash=sha256:{digest}\n" for name, digest in hashes.items()),
+        packages=["framework"],
+        constraints="web<3\n",
+        environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)},
+        installer="pip",
+        ignore_errors="a test",
+    )
+    state, listed = run(agents, step)
+    assert state == "changed", listed
+    assert {"framework 1.0", "web 1.0"} < set(listed.splitlines())
+    assert run(agents, step)[0] == "ok"
+
+
 @pytest.fixture
 def wheels(tmp_path: Path) -> dict[str, str]:
     """Two versions of what an application requires, and a server that takes either; their hashes."""

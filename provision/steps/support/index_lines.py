@@ -10,6 +10,9 @@ from provision.steps.support.environment import Environment, revealed
 #: pip's variables for where packages come from; uv gets its own equivalents (installers.py)
 VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
+#: a requirement of one version (PEP 508)
+PINNED = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?P<extras>(?:\[[^\]]*\])?)\s*===?")
+
 #: the change of requirements whose lines are the same
 REORDERED = Change("requirement", "in another order, or with other hashes", "")
 
@@ -73,6 +76,12 @@ def requirement_lines(text: str) -> List[str]:
     format)."""
     lines = (without_comment(line).strip() for line in joined(text).splitlines())
     return [line for line in lines if line]
+
+
+def pin(line: str) -> str:
+    """Return a requirement with hashes as a constraint, which may name no extras; "" for another one."""
+    found = PINNED.match(line)
+    return found["name"] + line[found.end("extras") :] if found and "--hash=" in line else ""
 
 
 def without_hashes(line: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
 
 from provision.errors import StepError
 from provision.steps.support.build_errors import missing_packages, output_of
+from provision.steps.support.index_lines import pin, requirement_lines
 from provision.system.builds.view import closed_above
 from provision.system.command_execution import BASE_ENVIRONMENT
 
@@ -26,6 +27,8 @@ SETTINGS = {
     "cert": "SSL_CERT_FILE",
 }
 
+#: where pip finds the requirements with hashes as constraints
+PINS = "prov-pins.txt"
 #: what a failure leaves as it was
 UNTOUCHED = "Nothing that runs uses this environment yet: what ran before still runs."
 PIP = "/etc/pip.conf"
@@ -47,6 +50,23 @@ class Installer(NamedTuple):
     @property
     def name(self) -> str:
         return "uv" if self.uv else "pip"
+
+    def pinned(self, host: "System", requirements: str, constraints: str) -> "Installer":
+        """Return the installer for a requirements file's text. constraints: text of those that are given.
+
+        Before 23.3, pip does not know that the pin and the hashes of `web` are those of `web[extra]`, which another
+        package asks for. It does if constraints say them (tried with pip 20.3 to 25.0).
+        """
+        pins = (
+            ""
+            if self.uv
+            else "".join(line + "\n" for line in map(pin, requirement_lines(requirements)) if line)
+        )
+        if not pins:
+            return self
+        path = "%s/%s" % (self.venv, PINS)
+        host.files.write(path, (constraints.rstrip() + "\n" + pins).encode(), 0o644, *host.owner(None, None))
+        return self._replace(constraints=path)
 
     def install(self, build: "Build", requirements: str, *flags: str) -> None:
         """Install the packages of a requirements file's text, in a build. Raises StepError.
