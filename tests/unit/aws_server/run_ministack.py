@@ -8,6 +8,7 @@ that tag says before it ends with 1, `absent TAG` that the registry lacks the im
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.services import ecs
+from ministack.services import ecs, ssm
 
 IMAGES = Path(os.environ["IMAGES"])
 
@@ -145,5 +146,7 @@ sys.modules["docker"], sys.modules["docker.errors"] = types.ModuleType("docker")
 engine = Engine()
 ecs._get_docker = lambda: engine
 ecs._ECS_DEPLOYMENT_STEADY_DELAY = 0.1
+# its tasks get the encrypted text of a secret; those of AWS get its value
+ssm.resolve_parameter_value = functools.partial(ssm.resolve_parameter_value, decrypt=True)
 threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
 app.main()
