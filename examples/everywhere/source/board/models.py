@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Note(models.Model):
-    """A line that somebody has written. counted: its words, which the worker counts; None until then."""
+    """A line of text. counted: its words, which the worker counts; None until then."""
 
     text = models.CharField(max_length=200)
     written = models.DateTimeField(auto_now_add=True)
