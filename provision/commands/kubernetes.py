@@ -84,7 +84,7 @@ def chosen(target: str, app: str, inventory: Sequence[str]) -> list[MappedApp]:
     """Return the applications of a target. Raises UsageError, ConfigErrors."""
     from provision.cli.of_applications import named, no_applications
     from provision.inventory.loaded import check
-    from provision.platforms.kubernetes.mapped_apps import mapped_apps
+    from provision.platforms.platform_model import find
     from provision.roles.project import resolve
 
     hosts = meant(Scope(target, inventory))
@@ -92,7 +92,8 @@ def chosen(target: str, app: str, inventory: Sequence[str]) -> list[MappedApp]:
         names = ", ".join(host.name for host in hosts[:5])
         raise UsageError(f"{target!r} matches {len(hosts)} targets, expected one: {names}")
     check(hosts, reach=False)
-    if hosts[0].platform != "kubernetes":
+    manifests = find(hosts[0].platform).manifests if hosts[0].platform else None
+    if manifests is None:
         hint = "A target of Kubernetes has `platform: kubernetes` in the inventory."
         raise UsageError(f"{hosts[0].name} is not on Kubernetes", hint=hint)
     (assignment,) = resolve(hosts, reach=False)
@@ -100,4 +101,4 @@ def chosen(target: str, app: str, inventory: Sequence[str]) -> list[MappedApp]:
         raise no_applications(hosts)
     if app:
         named(app, hosts[0].name, assignment.served.apps)
-    return mapped_apps(assignment, app)
+    return list(manifests(assignment, app))

@@ -106,6 +106,8 @@ class DeclaredPlatform:
     instead: returns what to do instead of a command for hosts; "" if nothing is known.
     counterparts: what it has for each of PARTS.
     past: what it remembers; None if it has neither releases to go back to, nor locks.
+    manifests: returns what `prov kubernetes render` writes the objects of, given the name of an application, or "" for
+    all; None if the platform has no such objects. Raises ConfigErrors, ProvError.
     """
 
     steps: StepsOf
@@ -115,6 +117,7 @@ class DeclaredPlatform:
     instead: Callable[[InventoryHost, str], str]
     counterparts: Mapping[str, str]
     past: PlatformPast | None = None
+    manifests: Callable[[Assignment, str], Sequence[Any]] | None = None
 
 
 def find(name: str) -> DeclaredPlatform:

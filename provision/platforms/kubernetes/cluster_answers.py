@@ -13,7 +13,7 @@ from typing import Any
 from provision.apps.application import Application
 from provision.errors import UsageError
 from provision.inventory import InventoryHost
-from provision.platforms.kubernetes.cluster_block import cluster_block
+from provision.platforms.kubernetes.cluster_access import AccessOf, ClusterAccess
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.object_labels import APP, COMPONENT, VERSION, owned_by
 from provision.platforms.kubernetes.rollouts import of_job, reason, unfinished
@@ -29,29 +29,27 @@ KUBECTL = {
 }
 
 
-def instead(host: InventoryHost, command: str) -> str:
+def instead(access_of: AccessOf, host: InventoryHost, command: str) -> str:
     """Return what to do instead of a command for hosts; "" if nothing is known. Raises ConfigErrors."""
     if command not in KUBECTL:
         return instead_by_prov(host, command)
     app = only_app(host)
-    line = kubectl(host, *(word.replace("APP", app) for word in KUBECTL[command]))
+    line = kubectl(access_of(host), *(word.replace("APP", app) for word in KUBECTL[command]))
     return f"kubectl does it:  {line}"
 
 
-def kubectl(host: InventoryHost, *words: str) -> str:
-    """Return a command line of kubectl for a target. Raises ConfigErrors."""
-    block = cluster_block(host)
-    context = ["--context", block.context] if block.context else []
-    return shlex.join(["kubectl", *context, "--namespace", block.namespace, *words])
+def kubectl(access: ClusterAccess, *words: str) -> str:
+    """Return a command line of kubectl for a target."""
+    return shlex.join(["kubectl", *access.kubectl, "--namespace", access.block.namespace, *words])
 
 
-def status_of(host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any]:
+def status_of(access_of: AccessOf, host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any]:
     """Return how applications are doing. Raises ConfigErrors, ProvError.
 
     "ok", and for each application in "apps" its "release", "parts" (each with "name", "state" and "restarts") and
     "problems".
     """
-    calls = ClusterCalls(host, cluster_block(host))
+    calls = ClusterCalls(access_of(host))
     labels = owned_by(host.name)
     live = {kind: calls.list(kind, labels) for kind in ("Deployment", "CronJob", "Job", "Pod")}
     found = {}
@@ -103,7 +101,9 @@ def last_run(jobs: Sequence[Object], succeeded: str) -> tuple[str, bool]:
     return (f"succeeded {succeeded}".strip(), False) if jobs or succeeded else ("has not run yet", False)
 
 
-def logs_of(host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted) -> Iterator[dict[str, Any]]:
+def logs_of(
+    access_of: AccessOf, host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted
+) -> Iterator[dict[str, Any]]:
     """Yield the lines of applications' pods: "time", "source", "text". Raises ConfigErrors, UsageError, ProvError."""
     if wanted.process == "front":
         hint = "Ask the Ingress controller's pods, in their own namespace."
@@ -113,9 +113,9 @@ def logs_of(host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted
         hint = f"It has {', '.join(sorted(known - {''}))}."
         raise UsageError(f"{host.name} has no process {wanted.process!r}", hint=hint)
     if wanted.follow:
-        line = kubectl(host, "logs", "--follow", "--prefix", "--selector", f"{APP}={apps[0].name}")
+        line = kubectl(access_of(host), "logs", "--follow", "--prefix", "--selector", f"{APP}={apps[0].name}")
         raise UsageError("--follow is for hosts", hint=f"kubectl does it:  {line}")
-    calls, names = ClusterCalls(host, cluster_block(host)), [app.name for app in apps]
+    calls, names = ClusterCalls(access_of(host)), [app.name for app in apps]
     for pod in calls.list("Pod", owned_by(host.name)):
         part = part_name(pod)
         if label(pod, APP) not in names or wanted.process not in ("", part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,7 +15,6 @@ from provision.inventory.fields import OneLine, matching
 from provision.inventory.validation import validate
 from provision.platforms.block_fields import Repository
 
-BLOCK = "kubernetes"
 #: RFC 1123 labels, which most names of objects are
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #: factors of quantities: Kubernetes API reference, "Quantity"
@@ -94,13 +93,6 @@ class ClusterBlock(Settings):
     """A place in a cluster for the applications of a target."""
 
     namespace: Label = Field(description="The namespace, which must exist.")
-    context: OneLine | None = Field(
-        default=None, description="The context of kubeconfig, which `prov plan` and `prov deploy` need."
-    )
-    kubeconfig: Path | None = Field(
-        default=None,
-        description="The file, relative to this inventory file. Default: KUBECONFIG, or ~/.kube/config.",
-    )
     registry: Repository = Field(description="Where the images are: that of `shop` is REGISTRY/shop:RELEASE.")
     pull_secret: ObjectName | None = Field(
         default=None, description="The Secret with the login to the registry."
@@ -140,11 +132,26 @@ class ClusterBlock(Settings):
         return self
 
 
-def cluster_block(host: InventoryHost) -> ClusterBlock:
-    """Return the block of a target. Raises ConfigErrors."""
-    if host.named(BLOCK) not in host.vars:
-        hint = "Write one:  kubernetes: {namespace: shop, registry: registry.example.com, clients: [ingress-nginx]}"
+class KubeconfigBlock(ClusterBlock):
+    """A place in a cluster that kubeconfig names."""
+
+    context: OneLine | None = Field(
+        default=None, description="The context of kubeconfig, which `prov plan` and `prov deploy` need."
+    )
+    kubeconfig: Path | None = Field(
+        default=None,
+        description="The file, relative to this inventory file. Default: KUBECONFIG, or ~/.kube/config.",
+    )
+
+
+B = TypeVar("B", bound=ClusterBlock)
+
+
+def block_of(host: InventoryHost, name: str, model: type[B], example: str) -> B:
+    """Return the block of a target. Raises ConfigErrors. example: what a block must have, for an error."""
+    if host.named(name) not in host.vars:
+        hint = f"Write one:  {name}: {{{example}}}"
         raise host.error(
-            ("platform",), "needs a block `kubernetes`, which says where in the cluster it is", hint
+            ("platform",), f"needs a block `{name}`, which says where in the cluster it is", hint
         )
-    return validate(ClusterBlock, host.vars[host.named(BLOCK)] or {}, host, (BLOCK,))
+    return validate(model, host.vars[host.named(name)] or {}, host, (name,))

@@ -1,4 +1,4 @@
-"""Requests to a cluster's API server, by the official client, which knows kubeconfig and its logins.
+"""Requests to a cluster's API server, by the official client.
 
 Source: Kubernetes API concepts: "Server-Side Apply", "Dry-run", "Resource URIs".
 """
@@ -10,16 +10,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from provision.errors import ProvError, UsageError
-from provision.inventory import InventoryHost
-from provision.platforms.kubernetes.cluster_block import BLOCK, ClusterBlock
-from provision.platforms.kubernetes.cluster_errors import refused, unanswered, unusable_login
+from provision.errors import ProvError
+from provision.platforms.kubernetes.cluster_access import ClusterAccess, library
+from provision.platforms.kubernetes.cluster_errors import refused, unanswered
 
 Object = dict[str, Any]
 #: the name under which the server notes which fields prov sets
 MANAGER = "prov"
 #: statuses of a log that is not there: its container has not started, or its pod has gone
 NO_LOG = (400, 404)
+UNAUTHORIZED = 401
 #: seconds for a request
 TIMEOUT = 30
 #: kinds of objects -> path of their API, and their name in it
@@ -40,34 +40,22 @@ PLACES = {
 
 
 class ClusterCalls:
-    """The API server of a target's cluster. Raises ConfigError for a kubeconfig that can't be used, UsageError if the
+    """The API server of a target's cluster. Raises ConfigError for a way to it that can't be used, UsageError if the
     client is not installed."""
 
-    def __init__(self, host: InventoryHost, block: ClusterBlock) -> None:
-        try:
-            # here, as it takes half a second
-            from kubernetes.client import ApiException
-            from kubernetes.config import ConfigException, new_client_from_config
-            from kubernetes.dynamic import DynamicClient
-        except ImportError:
-            hint = "Install it:  pip install 'prov-deploy[kubernetes]'"
-            raise UsageError("the Kubernetes client is not installed", hint=hint) from None
-        if block.context is None:
-            message = "needs `context`, so that prov asks this cluster and no other"
-            raise host.error((BLOCK,), message, "kubectl config get-contexts lists contexts.")
-        origin = host.origin(BLOCK, "kubeconfig")
-        file = None
-        if block.kubeconfig and origin:
-            file = str(origin.folder / block.kubeconfig.expanduser())
-        try:
-            client = new_client_from_config(file, block.context, persist_config=False)
-        except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-            raise unusable_login(host, block, error) from None
-        # no discovery: the kinds are known
-        self._client = DynamicClient(client, discoverer=lambda *_: None)
-        self._refusal = ApiException
-        self._server = str(client.configuration.host)
-        self._block = block
+    def __init__(self, access: ClusterAccess) -> None:
+        access.prepare()
+        self._refusal = library("client").ApiException
+        self._access = access
+        self._namespace = access.block.namespace
+        self._found: Any = None
+
+    def _client(self) -> Any:
+        """Return what sends requests. Raises ProvError."""
+        if self._found is None:
+            # no discovery: the kinds are known
+            self._found = library("dynamic").DynamicClient(self._access.client, discoverer=lambda *_: None)
+        return self._found
 
     def list(self, kind: str, labels: dict[str, str]) -> list[Object]:
         """Return the objects of a kind that have these labels. Raises ProvError."""
@@ -139,7 +127,7 @@ class ClusterCalls:
 
     def _path(self, kind: str, name: str = "") -> str:
         api, resource = PLACES[kind]
-        return f"/{api}/namespaces/{self._block.namespace}/{resource}{f'/{name}' if name else ''}"
+        return f"/{api}/namespaces/{self._namespace}/{resource}{f'/{name}' if name else ''}"
 
     def _call(
         self,
@@ -162,10 +150,15 @@ class ClusterCalls:
         from urllib3.exceptions import HTTPError
 
         try:
-            return self._client.request(verb, path, serialize=False, _request_timeout=TIMEOUT, **more)
+            return self._client().request(verb, path, serialize=False, _request_timeout=TIMEOUT, **more)
         except self._refusal as error:
             if error.status in none:
                 return None
-            raise refused(verb, what, self._block, error.status or 0, str(error.body or "")) from None
+            if error.status == UNAUTHORIZED:
+                raise self._access.not_accepted() from None
+            raise refused(
+                verb, what, self._access.name, self._namespace, error.status or 0, str(error.body or "")
+            ) from None
         except (HTTPError, OSError) as error:
-            raise unanswered(self._server, error) from None
+            server = str(self._access.client.configuration.host)
+            raise unanswered(server, error, self._access.out_of_reach) from None

@@ -13,7 +13,8 @@ import zlib
 
 from provision.apps.app_releases import short_hash
 from provision.inventory import InventoryHost
-from provision.platforms.kubernetes.cluster_block import LABEL, cluster_block
+from provision.platforms.kubernetes.cluster_access import AccessOf
+from provision.platforms.kubernetes.cluster_block import LABEL
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.object_labels import owned_by
 from provision.platforms.target_records import TargetRecord, moved
@@ -60,9 +61,9 @@ class ClusterRecords:
         return f"{target}.{name.replace('/', '.')}"
 
 
-def records_of(host: InventoryHost) -> ClusterRecords:
+def records_of(access_of: AccessOf, host: InventoryHost) -> ClusterRecords:
     """Return the records of a target. Raises ConfigErrors, UsageError."""
-    return ClusterRecords(ClusterCalls(host, cluster_block(host)), host.name)
+    return ClusterRecords(ClusterCalls(access_of(host)), host.name)
 
 
 def is_record(live: Object) -> bool:

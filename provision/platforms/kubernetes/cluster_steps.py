@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from provision.apps.code_migrations import schema_of
+from provision.platforms.kubernetes.cluster_access import AccessOf
 from provision.platforms.kubernetes.cluster_calls import PLACES, ClusterCalls
 from provision.platforms.kubernetes.cluster_objects import ClusterObject, objects_of
 from provision.platforms.kubernetes.cluster_records import ClusterRecords, is_record
@@ -28,10 +29,10 @@ from provision.roles.project import Assignment
 PRUNED = [kind for kind in PLACES if kind not in ("Pod", "PersistentVolumeClaim")]
 
 
-def steps_of(assignment: Assignment, order: DeployOrder) -> Steps:
+def steps_of(access_of: AccessOf, assignment: Assignment, order: DeployOrder) -> Steps:
     """Return what makes the steps of a target. Raises ConfigErrors, UsageError."""
-    apps = mapped_apps(assignment)
-    calls = ClusterCalls(assignment.host, apps[0].block)
+    apps = mapped_apps(access_of, assignment)
+    calls = ClusterCalls(access_of(assignment.host))
     return partial(compared_with, calls, apps, order)
 
 

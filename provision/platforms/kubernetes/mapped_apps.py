@@ -14,7 +14,8 @@ from provision.inventory import InventoryHost, Problems
 from provision.oci.app_image import PLACE, expected_of
 from provision.oci.image_builder import fit_for_image, notes_of
 from provision.platforms.cron_times import cron_time
-from provision.platforms.kubernetes.cluster_block import ClusterBlock, cluster_block
+from provision.platforms.kubernetes.cluster_access import AccessOf
+from provision.platforms.kubernetes.cluster_block import ClusterBlock
 from provision.platforms.mapped_release import (
     MappedRelease,
     hosts_services,
@@ -125,12 +126,12 @@ def memory_of(size: str) -> str:
     return size[:-1] + UNITS[size[-1:]] if size[-1:] in UNITS else ""
 
 
-def check(assignment: Assignment) -> None:
+def check(access_of: AccessOf, assignment: Assignment) -> None:
     """Raise ConfigErrors for what a target can't have."""
-    mapped_apps(assignment)
+    mapped_apps(access_of, assignment)
 
 
-def mapped_apps(assignment: Assignment, only: str = "") -> list[MappedApp]:
+def mapped_apps(access_of: AccessOf, assignment: Assignment, only: str = "") -> list[MappedApp]:
     """Return the applications of a target. Raises ConfigErrors with all that is wrong, and ProvError for sources that
     can't be read.
 
@@ -140,7 +141,7 @@ def mapped_apps(assignment: Assignment, only: str = "") -> list[MappedApp]:
     ready: list[tuple[Release, ImageSettings]] = []
     blocks: list[ClusterBlock] = []
     with problems.gathered():
-        blocks.append(cluster_block(host))
+        blocks.append(access_of(host).block)
     for app in assignment.served.apps:
         if only in ("", app.name):
             for error in unmapped(host, app):

@@ -15,8 +15,8 @@ from typing import Any
 from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory import InventoryHost
+from provision.platforms.kubernetes.cluster_access import AccessOf
 from provision.platforms.kubernetes.cluster_answers import label
-from provision.platforms.kubernetes.cluster_block import cluster_block
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.cluster_objects import ClusterObject
 from provision.platforms.kubernetes.cluster_records import ClusterRecords
@@ -65,9 +65,11 @@ def annotations_of(document: Object) -> dict[str, str]:
     return found
 
 
-def obstacles(host: InventoryHost, abouts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def obstacles(
+    access_of: AccessOf, host: InventoryHost, abouts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
     """Return why instances can't be served again, by name. Raises ConfigErrors, ProvError."""
-    calls = ClusterCalls(host, cluster_block(host))
+    calls = ClusterCalls(access_of(host))
     live = secrets_now(calls, host.name)
     return {name: obstacle(about, live) for name, about in abouts.items()}
 
@@ -90,17 +92,18 @@ def secrets_now(calls: ClusterCalls, target: str) -> dict[str, dict[str, str]]:
     return {each["metadata"]["name"]: each.get("data") or {} for each in calls.list("Secret", labels)}
 
 
-def back_to(host: InventoryHost, release: EarlierRelease) -> Steps:
+def back_to(access_of: AccessOf, host: InventoryHost, release: EarlierRelease) -> Steps:
     """Prepare going back to a release. Raises ConfigErrors, UsageError."""
-    return partial(steps_back, ClusterCalls(host, cluster_block(host)), host, release)
+    access = access_of(host)
+    return partial(steps_back, ClusterCalls(access), access.block.namespace, host.name, release)
 
 
 def steps_back(
-    calls: ClusterCalls, host: InventoryHost, release: EarlierRelease, note: Note
+    calls: ClusterCalls, namespace: str, target: str, release: EarlierRelease, note: Note
 ) -> Sequence[PlatformStep]:
     """Return the steps from what a cluster has to an earlier release. Raises ProvError."""
     note(f"{release.app} goes back to release {release.release}; secrets keep their values of now")
-    target, app = host.name, release.app
+    app = release.app
     live: dict[tuple[str, str], Object] = {}
     labels = {**owned_by(target), APP: app}
     for kind in (*KINDS, "Secret", "Job"):
@@ -108,7 +111,7 @@ def steps_back(
     secrets = {name: each.get("data") or {} for (kind, name), each in live.items() if kind == "Secret"}
     if why := obstacle(release.about, secrets):
         raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
-    wanted = [*secret_objects(release, live), *workloads(release, host, secrets)]
+    wanted = [*secret_objects(release, live), *workloads(release, target, namespace, secrets)]
     steps: list[PlatformStep] = [
         AppliedObject(calls, each, live.get((each.kind, each.name))) for each in wanted
     ]
@@ -136,19 +139,18 @@ def secret_objects(
 
 
 def workloads(
-    release: EarlierRelease, host: InventoryHost, secrets: Mapping[str, Mapping[str, str]]
+    release: EarlierRelease, target: str, namespace: str, secrets: Mapping[str, Mapping[str, str]]
 ) -> Iterator[ClusterObject]:
     """Yield the recorded objects of a release. Raises ProvError for one that no release of prov's has."""
     keys = release.about["secrets"].items()
     values = {key: base64.b64decode(secrets[name][key]).decode() for name, names in keys for key in names}
-    digest = secrets_digest(host.name, release.app, values) if values else ""
-    namespace = cluster_block(host).namespace
+    digest = secrets_digest(target, release.app, values) if values else ""
     for recorded in release.about["objects"]:
         document: Object = copy.deepcopy(recorded)
         metadata = document["metadata"]
         name, own = metadata["name"], metadata["labels"]
         of_app = name == release.app or name.startswith(f"{release.app}-")
-        mine = (own.get(APP), own.get(OWNED), metadata["namespace"]) == (release.app, host.name, namespace)
+        mine = (own.get(APP), own.get(OWNED), metadata["namespace"]) == (release.app, target, namespace)
         if document["kind"] not in KINDS or not of_app or "/" in name or not mine:
             said = (
                 f"the record of release {release.release} of {release.app} has an object that is not its own"
