@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provision.cloud.cloud_errors import CloudError, refused, unanswered
@@ -83,6 +83,31 @@ class AwsCalls:
         except (self._errors.BotoCoreError, self._errors.HTTPClientError) as error:
             raise unanswered(error, profile=self.who, region=self.region) from None
         return answer
+
+    def presigned(self, action: str, seconds: int, headers: Mapping[str, str]) -> str:
+        """Return the address that makes a request, for those who have it, within a time; no request is sent.
+
+        headers: signed too, so that they must be sent with it. Raises CloudError.
+        """
+        service, operation = action.split(":")
+
+        def add(request: Any, **_: Any) -> None:
+            for name, value in headers.items():
+                request.headers[name] = value
+
+        try:
+            client = self._client(service)
+            event = f"before-sign.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+            client.meta.events.register(event, add)
+            try:
+                url = client.generate_presigned_url(
+                    self._python_name(operation), ExpiresIn=seconds, HttpMethod="GET"
+                )
+            finally:
+                client.meta.events.unregister(event, add)
+        except self._errors.BotoCoreError as error:
+            raise unanswered(error, profile=self.who, region=self.region) from None
+        return str(url)
 
     def every(
         self, action: str, key: str, *, sends: str = "NextToken", gets: str = "NextToken", **arguments: Any

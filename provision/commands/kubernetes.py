@@ -1,4 +1,4 @@
-"""prov kubernetes: applications of targets with `platform: kubernetes`."""
+"""prov kubernetes: applications of targets in clusters of Kubernetes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=NearestNames, epilog="Example:  prov kubernetes render prod -o manifests")
 def kubernetes() -> None:
-    """Run applications on Kubernetes: targets of the inventory with `platform: kubernetes`."""
+    """Run applications on Kubernetes: targets of the inventory in its clusters."""
 
 
 @kubernetes.command(epilog="Example:  prov kubernetes render prod -o manifests")
@@ -40,7 +40,7 @@ def render(
     """Write the manifests of applications, for kubectl or GitOps. Connects to no cluster.
 
     Values of secrets are written on request alone, and not to a terminal. Without them, the Secrets that pods refer to
-    must exist. TARGET is one target with `platform: kubernetes`.
+    must exist. TARGET is one target in a cluster of Kubernetes.
 
     Exit status: 0 done; 1 the source can't be read, or the folder not be written; 2 usage or configuration.
     """

@@ -10,6 +10,7 @@ import base64
 import copy
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ class Cluster:
     refusal: status and message that changes get.  idle: whether no controller is at work.
     logs: lines of containers, by pod.  hidden: whether its pods may not be seen.
     left: requests that are still answered; None for all.  cut: called at the first one that is not.
+    lets_in: whether a header Authorization is that of a login.
     """
 
     def __init__(self) -> None:
@@ -72,6 +74,7 @@ class Cluster:
         self.hidden = False
         self.left: int | None = None
         self.cut: Callable[[], None] = lambda: None
+        self.lets_in: Callable[[str], bool] = lambda given: given == "Bearer secret-token"
         self.lock = threading.Lock()
 
     def applied(self, resource: str, name: str, wanted: Object, *, dry_run: bool) -> Object:
@@ -143,7 +146,7 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
             query = parse_qs(url.query)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             resource, _, name = url.path.partition("/namespaces/")[2].partition("/")[2].partition("/")
-            if self.headers.get("Authorization") != "Bearer secret-token":
+            if not cluster.lets_in(self.headers.get("Authorization", "")):
                 self.answer(401, {"message": "Unauthorized"})
             elif resource == "pods" and cluster.hidden:
                 self.answer(403, {"message": "pods is forbidden"})
@@ -185,21 +188,33 @@ def handler_of(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
+def listening(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve a cluster; yields its port. tls: with which it proves who it is; None for plain HTTP."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cluster))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def served(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
     """Serve a cluster, and write the kubeconfig with its context `test`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cluster))
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}"
-    config = {
+    with listening(cluster) as port:
+        kubeconfig.write_text(yaml.safe_dump(config_of(f"http://127.0.0.1:{port}")))
+        yield
+
+
+def config_of(address: str) -> Object:
+    """The kubeconfig of a server."""
+    return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "c", "cluster": {"server": address}}],
         "users": [{"name": "u", "user": {"token": "secret-token"}}],
         "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
     }
-    kubeconfig.write_text(yaml.safe_dump(config))
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()

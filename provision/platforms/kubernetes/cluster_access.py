@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -17,13 +18,9 @@ EXAMPLE = "namespace: shop, registry: registry.example.com, clients: [ingress-ng
 
 
 class ClusterAccess:
-    """The way to a cluster. block: of the target.
-
-    name: of the block.  out_of_reach: what to do if its API server does not answer.
-    """
+    """The way to a cluster. block: of the target.  name: of the block."""
 
     name = BLOCK
-    out_of_reach = ""
 
     def __init__(self, host: InventoryHost, block: ClusterBlock) -> None:
         self.host = host
@@ -43,8 +40,12 @@ class ClusterAccess:
         raise NotImplementedError
 
     @property
-    def kubectl(self) -> list[str]:
-        """Return the options of kubectl that name the cluster."""
+    def out_of_reach(self) -> str:
+        """Return what to do if its API server does not answer. Raises ProvError."""
+        raise NotImplementedError
+
+    def kubectl(self, *words: str) -> str:
+        """Return a command line of kubectl for the target."""
         raise NotImplementedError
 
 
@@ -55,9 +56,6 @@ AccessOf = Callable[[InventoryHost], ClusterAccess]
 class KubeconfigAccess(ClusterAccess):
     """The way by kubeconfig, which knows clusters and their logins."""
 
-    out_of_reach = (
-        "Is `context` the right one, and does this machine reach it? `kubectl cluster-info` tries it."
-    )
     block: KubeconfigBlock
 
     def prepare(self) -> None:
@@ -86,9 +84,14 @@ class KubeconfigAccess(ClusterAccess):
         return ProvError("the cluster does not accept the login of kubeconfig", hint=hint)
 
     @property
-    def kubectl(self) -> list[str]:
-        """Return the options of kubectl that name the cluster."""
-        return ["--context", self.block.context] if self.block.context else []
+    def out_of_reach(self) -> str:
+        """Return what to do if its API server does not answer."""
+        return "Is `context` the right one, and does this machine reach it? `kubectl cluster-info` tries it."
+
+    def kubectl(self, *words: str) -> str:
+        """Return a command line of kubectl for the target."""
+        context = ["--context", self.block.context] if self.block.context else []
+        return shlex.join(["kubectl", *context, "--namespace", self.block.namespace, *words])
 
 
 def kubeconfig_access(host: InventoryHost) -> KubeconfigAccess:

@@ -5,7 +5,6 @@ Source: Kubernetes API reference, DeploymentStatus, CronJobStatus, PodStatus; "P
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from provision.apps.application import Application
 from provision.errors import UsageError
 from provision.inventory import InventoryHost
-from provision.platforms.kubernetes.cluster_access import AccessOf, ClusterAccess
+from provision.platforms.kubernetes.cluster_access import AccessOf
 from provision.platforms.kubernetes.cluster_calls import ClusterCalls, Object
 from provision.platforms.kubernetes.object_labels import APP, COMPONENT, VERSION, owned_by
 from provision.platforms.kubernetes.rollouts import of_job, reason, unfinished
@@ -34,13 +33,8 @@ def instead(access_of: AccessOf, host: InventoryHost, command: str) -> str:
     if command not in KUBECTL:
         return instead_by_prov(host, command)
     app = only_app(host)
-    line = kubectl(access_of(host), *(word.replace("APP", app) for word in KUBECTL[command]))
+    line = access_of(host).kubectl(*(word.replace("APP", app) for word in KUBECTL[command]))
     return f"kubectl does it:  {line}"
-
-
-def kubectl(access: ClusterAccess, *words: str) -> str:
-    """Return a command line of kubectl for a target."""
-    return shlex.join(["kubectl", *access.kubectl, "--namespace", access.block.namespace, *words])
 
 
 def status_of(access_of: AccessOf, host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any]:
@@ -113,7 +107,7 @@ def logs_of(
         hint = f"It has {', '.join(sorted(known - {''}))}."
         raise UsageError(f"{host.name} has no process {wanted.process!r}", hint=hint)
     if wanted.follow:
-        line = kubectl(access_of(host), "logs", "--follow", "--prefix", "--selector", f"{APP}={apps[0].name}")
+        line = access_of(host).kubectl("logs", "--follow", "--prefix", "--selector", f"{APP}={apps[0].name}")
         raise UsageError("--follow is for hosts", hint=f"kubectl does it:  {line}")
     calls, names = ClusterCalls(access_of(host)), [app.name for app in apps]
     for pod in calls.list("Pod", owned_by(host.name)):
