@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from beanstalk_account import BUCKET, beanstalk_account
+from beanstalk_account import ROLE as BEANSTALK_ROLE
+from beanstalk_account import used_by_prov as beanstalk_used_by_prov
 from cli_project import Prov, command_line, steps
 from cluster_double import Cluster, served
 from ecs_account import ROLE as ECS_ROLE
@@ -119,6 +124,27 @@ def test_on_ecs(board: Prov, database: Path, ecs: Account) -> None:
         "board-ecs-board-process-worker",
         "board-ecs-board-web",
     ]
+
+
+def test_on_elastic_beanstalk(board: Prov, database: Path, tmp_path: Path) -> None:
+    def its_account(target: dict[str, Any]) -> None:
+        target["elastic_beanstalk"] |= {
+            "bucket": BUCKET,
+            "service_role": BEANSTALK_ROLE,
+            "instance_profile": "web",
+        }
+
+    changed(database, "board-beanstalk", its_account)
+    with beanstalk_account() as server, beanstalk_used_by_prov(server, tmp_path / "cache") as used:
+        planned_deployed_and_the_same(board, "board-beanstalk")
+        (place,) = (each["SourceBundle"] for each in used.beanstalk.versions.values())
+        found = used.client("s3").get_object(Bucket=place["S3Bucket"], Key=place["S3Key"])["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(found)) as bundle:
+        lines = bundle.read("Procfile").decode().splitlines()
+        collected = [name for name in bundle.namelist() if name.startswith("static/board/board.")]
+    assert [line.partition(":")[0] for line in lines] == ["web", "worker"]
+    # also with the hash of its contents in its name
+    assert len(collected) == 2, collected
 
 
 def test_on_lambda(board: Prov, database: Path, tmp_path: Path) -> None:
