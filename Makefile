@@ -144,7 +144,7 @@ SAMPLED ?= tests/lab/test_changed_fronts.py tests/lab/test_deploy.py tests/lab/t
 	tests/lab/test_board_everywhere.py tests/lab/test_own_server.py tests/lab/test_postgres.py tests/lab/test_prov_test.py tests/lab/test_servers.py \
 	tests/lab/test_steps_more.py tests/lab/test_traffic.py tests/lab/test_unit_kinds.py tests/lab/test_used_services.py \
 	tests/agent/test_cases.py tests/unit/test_ecs.py tests/unit/test_kubernetes_deploy.py tests/unit/test_kubernetes_releases.py tests/unit/test_lambda.py \
-	tests/unit/test_elastic_beanstalk.py tests/unit/test_lambda_releases.py
+	tests/unit/test_beanstalk_swaps.py tests/unit/test_elastic_beanstalk.py tests/unit/test_lambda_releases.py
 PROOFS ?= tests/prove $(DRAWN) $(SAMPLED) tests/agent/test_users_races.py
 prove: $(STAMP) $(ANSIBLE)/.installed $(MINISTACK)/.installed
 	$(call NEED,prove)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.beanstalk_instance import BeanstalkInstance
 from helpers.hosts import Hosts, on
+from websockets.sync.client import connect
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from beanstalk_account import BUCKET, ROLE, Account, beanstalk_account, used_by_prov
@@ -63,6 +64,42 @@ INVENTORY = """
               release: [python work.py release%(more)s]
               jobs: {clean: {command: python work.py clean, schedule: yearly}}
     """
+
+
+LIVE = """
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        said = await receive()
+        await send({"type": "websocket.send", "text": said["text"] + " from " + scope["path"]})
+        await send({"type": "websocket.close"})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"asgi"})
+"""
+SITE = """
+import os
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = os.environ["ALLOWED_HOSTS"].split(",")
+ROOT_URLCONF = "urls"
+INSTALLED_APPS = ["django.contrib.staticfiles", "django.contrib.contenttypes", "django.contrib.auth"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/tmp/site.db"}}
+STATIC_URL, STATIC_ROOT, STATICFILES_DIRS = "/static/", "collected", ["assets"]
+"""
+URLS = """
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("healthz", lambda request: HttpResponse(f"{User.objects.count()} users"))]
+"""
+MANAGE = """
+import os, sys
+from django.core.management import execute_from_command_line
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+execute_from_command_line(sys.argv)
+"""
+WSGI = "from django.core.wsgi import get_wsgi_application\napp = get_wsgi_application()\n"
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +200,39 @@ def test_an_instance_that_is_not_the_leader_runs_neither_commands_nor_jobs(
     assert len(lines("release")) == 1
     assert "prov-job-clean" not in on(NAME, "systemctl", "list-timers", "--all")
     assert on(NAME, "sh", "-c", "ls /etc/systemd/system/prov-job-* 2>/dev/null || true") == ""
+
+
+def rewrite(removed: str, lines: str, files: dict[str, str]) -> None:
+    """Make another application of the one that `write` has written: without these settings, with further ones."""
+    file = Path("inventory/hosts.yml")
+    kept = [
+        line for line in file.read_text().splitlines() if line.split(":")[0].strip() not in removed.split()
+    ]
+    file.write_text("\n".join([*kept, *(f"          {line}" for line in lines.splitlines()), ""]))
+    project(Path(), files)
+
+
+def test_an_asgi_application_speaks_websockets_behind_the_proxy(
+    prov: Prov, instance: BeanstalkInstance
+) -> None:
+    rewrite("static processes release jobs", "interface: asgi", {"shop/shop.py": LIVE})
+    status, out, err = prov("deploy", "prod")
+    assert status == 0, out + err
+    assert asked(instance, "/") == (200, "asgi")
+    with connect(f"ws://{instance.address}/live") as socket:
+        socket.send("hello")
+        assert socket.recv(timeout=10) == "hello from /live"
+
+
+def test_static_files_are_collected_and_a_database_is_migrated_before_a_site_serves(
+    prov: Prov, instance: BeanstalkInstance
+) -> None:
+    files = {"settings.py": SITE, "urls.py": URLS, "manage.py": MANAGE, "shop.py": WSGI}
+    files |= {"requirements.txt": "django>=4.2,<6\n", "assets/site.css": "c{}"}
+    on(NAME, "rm", "-f", "/tmp/site.db")
+    settings = "django: {settings: settings}\nstatic: {/static/: collected}"
+    rewrite("static processes release jobs", settings, {f"shop/{name}": text for name, text in files.items()})
+    status, out, err = prov("deploy", "prod")
+    assert status == 0, out + err
+    assert asked(instance, "/healthz", "10.0.0.1") == (200, "0 users")
+    assert asked(instance, "/static/site.css") == (200, "c{}")

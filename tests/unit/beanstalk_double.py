@@ -20,6 +20,7 @@ import urllib.parse
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from xml.sax.saxutils import escape
@@ -316,6 +317,21 @@ class Beanstalk:
             raise Refused("InvalidParameterValue", f"No Environment found for EnvironmentName = '{name}'.")
         return found
 
+    def swap_environment_cnames(
+        self, SourceEnvironmentName: str, DestinationEnvironmentName: str, **_: Any
+    ) -> None:
+        one, two = self.existing(SourceEnvironmentName), self.existing(DestinationEnvironmentName)
+        if {one.status, two.status} != {"Ready"}:
+            raise Refused("InvalidParameterValue", "Environments must be Ready.")
+        one.cname, two.cname = two.cname, one.cname
+        for each in (one, two):
+            each.status, each.looks = "Updating", LOOKS
+            each.finish = partial(self.swapped, each)
+
+    def swapped(self, found: Environment) -> None:
+        found.status = "Ready"
+        self.event(found, "Completed swapping CNAMEs.")
+
     def terminate_environment(self, EnvironmentName: str, **_: Any) -> Any:
         found = self.existing(EnvironmentName)
         found.status = "Terminated"
@@ -391,6 +407,8 @@ class Beanstalk:
 
     def check_dns_availability(self, CNAMEPrefix: str, **_: Any) -> Any:
         name = f"{CNAMEPrefix}.{REGION}.elasticbeanstalk.com"
+        if CNAMEPrefix in self.fronts:
+            name = address_of(self.fronts[CNAMEPrefix])
         return {"Available": CNAMEPrefix not in self.used_names(), "FullyQualifiedCNAME": name}
 
     def used_names(self) -> set[str]:
@@ -499,9 +517,7 @@ def api_of(account: Beanstalk) -> ThreadingHTTPServer:
         if shape:
             report = ParamValidator().validate(parameters, shape)
             assert not report.has_errors(), report.generate_report()
-        method = getattr(
-            account, re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", action).lower()
-        )
+        method = getattr(account, botocore.xform_name(action))
         found = method(**parameters)
         result = written(operation.output_shape, found) if operation.output_shape else ""
         wrapped = f"<{action}Result>{result}</{action}Result>" if operation.output_shape else ""

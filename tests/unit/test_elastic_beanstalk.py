@@ -430,7 +430,7 @@ def test_what_aws_would_refuse_is_said_before_anything_is_changed(prov: Prov, ac
         VersionLabel="1",
     )
     refused("min: 1", "min: 1", "the environment prod-shop exists, of the application theirs")
-    refused("min: 1", "environment: shop-prod\n        cname: theirs", "theirs.eu-central-1")
+    refused("min: 1", "environment: shop-prod\n        cname: theirs", "is taken by another environment")
     account.beanstalk.quota = 1
     refused(
         "min: 1", "environment: shop-prod", "the account has 1 environments in eu-central-1, and may have 1"
@@ -509,6 +509,7 @@ def test_credentials_that_have_expired_are_named(
         ("deny: [192.0.2.0/24]", "prod.apps.shop.deny: keeps people out on a host"),
         ("secrets_as: credentials", "prod.apps.shop.secrets_as: gives secrets as files"),
         ("processes: {beat: {command: x, on: one}}", "prod.apps.shop.processes.beat.on: runs once"),
+        ("jobs: {j: {command: x, schedule: daily}}", "prod.apps.shop.jobs: would run in both"),
         ("processes: {web: x}", "prod.apps.shop.processes.web: is the name of the web process"),
         ("release: [{command: x, timeout: 3600}]", "prod.apps.shop.release: may take 4200 s"),
         ("static: {/: assets}", "prod.apps.shop.static: /: the proxy passes everything else on"),
@@ -517,7 +518,7 @@ def test_credentials_that_have_expired_are_named(
 def test_what_elastic_beanstalk_can_not_have_is_refused(
     prov: Prov, account: Account, app: str, said: str
 ) -> None:
-    write(app=app)
+    write(app=app, block="swap: true" if "both" in said else "min: 1")
     status, _, err = prov("plan", "prod")
     assert status == 2 and said in err, err
 

@@ -82,12 +82,12 @@ def version_in(stack: str) -> tuple[int, ...]:
     return tuple(int(each) for each in found[1].split(".")) if found else ()
 
 
-def refuse_taken(calls: BeanstalkCalls, mapped: MappedEnvironment) -> None:
+def refuse_taken(calls: BeanstalkCalls, mapped: MappedEnvironment, cname: str) -> None:
     """Raise ProvError for a new environment whose address is another's, or that is one too many."""
-    answer = calls.ask("CheckDNSAvailability", CNAMEPrefix=mapped.cname)
+    answer = calls.ask("CheckDNSAvailability", CNAMEPrefix=cname)
     if not answer["Available"]:
         raise ProvError(
-            f"the address {answer.get('FullyQualifiedCNAME') or mapped.cname} is taken by another environment",
+            f"the address {answer.get('FullyQualifiedCNAME') or cname} is taken by another environment",
             hint="Name another one by `cname` of the block `elastic_beanstalk`.",
         )
     most = (quotas(calls).get("EnvironmentQuota") or {}).get("Maximum")

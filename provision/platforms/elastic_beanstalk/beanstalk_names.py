@@ -5,6 +5,8 @@ from __future__ import annotations
 
 #: of an environment, in characters
 SHORTEST, LONGEST = 4, 40
+#: what the name and the address of the second environment end with
+SECOND = "-2"
 
 
 def environment_name(target: str, app: str) -> str:

@@ -23,6 +23,7 @@ from provision.platforms.elastic_beanstalk.beanstalk_names import (
     release_of_label,
 )
 from provision.platforms.elastic_beanstalk.environment_block import EnvironmentBlock, environment_block
+from provision.platforms.elastic_beanstalk.environment_pairs import EnvironmentPair, pair_of
 from provision.platforms.elastic_beanstalk.environment_waits import unhealthy
 from provision.platforms.mapped_release import instead_by_prov, only_app
 from provision.platforms.platform_model import LogsWanted
@@ -61,17 +62,24 @@ def status_of(host: InventoryHost, apps: Sequence[Application]) -> dict[str, Any
     """
     block = environment_block(host)
     calls = BeanstalkCalls(block)
-    found = {app.name: app_status(calls, name_of(block, host.name, app.name)) for app in apps}
+    found = {app.name: app_status(calls, pair_in(calls, block, host.name, app.name)) for app in apps}
     return {"ok": not any(each["problems"] for each in found.values()), "apps": found}
 
 
-def app_status(calls: BeanstalkCalls, name: str) -> dict[str, Any]:
-    """Return how one application is doing. name: of its environment."""
-    live = calls.environment(name)
-    if live is None:
+def pair_in(calls: BeanstalkCalls, block: EnvironmentBlock, target: str, app: str) -> EnvironmentPair:
+    """Return the environments of an application. Raises ProvError."""
+    name = name_of(block, target, app)
+    application = block.application or environment_name(target, app)
+    return pair_of(calls, name, block.cname or name.lower(), application, target)
+
+
+def app_status(calls: BeanstalkCalls, pair: EnvironmentPair) -> dict[str, Any]:
+    """Return how one application is doing."""
+    name = pair.serving
+    if name not in pair.live:
         said = f"has no environment {name}: it has not been deployed, or was terminated"
         return {"release": "", "parts": [], "problems": [said]}
-    problems = []
+    live, problems = pair.live[name].state, []
     if live["Status"] != "Ready":
         problems.append(f"environment {name} is {live['Status']}")
     instances, causes = health_of(calls, name)
@@ -80,6 +88,10 @@ def app_status(calls: BeanstalkCalls, name: str) -> dict[str, Any]:
     state = f"{live['Status']}, {live.get('HealthStatus') or live.get('Health')}"
     parts = [{"name": f"environment {name}", "state": state, "restarts": 0}]
     parts.append({"name": "address", "state": str(live.get("CNAME")), "restarts": 0})
+    if pair.other in pair.live:
+        release = release_of_label(str(pair.live[pair.other].state.get("VersionLabel") or ""))
+        state = f"{pair.live[pair.other].state['Status']}, release {release}, without the address"
+        parts.append({"name": f"environment {pair.other}", "state": state, "restarts": 0})
     if instances:
         parts.append({"name": "instances", "state": instances, "restarts": 0})
     return {
@@ -121,7 +133,7 @@ def logs_of(host: InventoryHost, apps: Sequence[Application], wanted: LogsWanted
         raise UsageError("--follow is for hosts", hint=f"aws does it:  {line}")
     calls = BeanstalkCalls(block)
     for app in apps:
-        name = name_of(block, host.name, app.name)
+        name = pair_in(calls, block, host.name, app.name).serving
         for process, group in (("web", log_group(name, "web")), (RELEASE, engine_log_group(name))):
             if wanted.process not in ("", process):
                 continue

@@ -67,6 +67,10 @@ class EnvironmentBlock(Settings):
         default="balanced",
         description="`balanced`: behind an application load balancer. `single`: one instance.",
     )
+    swap: bool = Field(
+        default=False,
+        description="Keep two environments, and exchange their addresses for another release, once it answers.",
+    )
     min: int = Field(default=2, ge=1, le=1000, description="Fewest instances of a balanced environment.")
     max: int = Field(default=4, ge=1, le=1000, description="Most instances of a balanced environment.")
     instance_type: InstanceType = Field(default="t3.small", description="The type of instances.")

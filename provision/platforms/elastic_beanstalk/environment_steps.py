@@ -6,7 +6,7 @@ Source: API reference, CreateEnvironment, UpdateEnvironment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from provision.errors import ProvError
 from provision.platforms.elastic_beanstalk.beanstalk_calls import BeanstalkCalls
@@ -153,6 +153,10 @@ def change(
     """Update an environment, and wait. Raises ProvError."""
     sets, removed = unlike(live.options, options)
     more: dict[str, Any] = {}
+    if sets:
+        more["OptionSettings"] = as_settings(sets)
+    if removed:
+        more["OptionsToRemove"] = as_removals(removed)
     if live.state.get("SolutionStackName") != stack:
         more["SolutionStackName"] = stack
     events = Events(calls, str(live.state["EnvironmentId"]))
@@ -161,8 +165,6 @@ def change(
         ApplicationName=wanted.application,
         EnvironmentName=wanted.name,
         VersionLabel=label,
-        OptionSettings=as_settings(sets),
-        OptionsToRemove=as_removals(removed),
         **more,
     )
     refuse_another(wait_ready(calls, wanted.name, events, GRACE + wanted.seconds, note), label)
@@ -177,15 +179,28 @@ def refuse_another(environment: Mapping[str, Any], label: str) -> None:
         raise ProvError(f"environment {name}: the update ended, and {why}")
 
 
+class Serving(Protocol):
+    """What is to serve: its address, and whether it is changed, once it was checked."""
+
+    @property
+    def changes(self) -> bool:
+        """Return whether it is to be changed."""
+
+    @property
+    def cname(self) -> str:
+        """Return its address."""
+
+    def gone_back(self, error: ProvError, note: Note) -> ProvError:
+        """Return an error that says what it went back to; it goes there first, if it can."""
+
+
 class HealthAnswers:
     """The health path of a release, asked at the address of its environment.
 
     environment: checked and applied before it.  instance: of the release, as the book has it once it serves.
     """
 
-    def __init__(
-        self, health: HealthPath, environment: EnvironmentState, book: ReleaseBook, instance: str
-    ) -> None:
+    def __init__(self, health: HealthPath, environment: Serving, book: ReleaseBook, instance: str) -> None:
         self.name = f"health of {book.app}"
         self._health, self._environment, self._book, self._instance = health, environment, book, instance
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,26 +17,26 @@ from provision.platforms.elastic_beanstalk.account_checks import (
     refuse_taken,
     stack_of,
 )
+from provision.platforms.elastic_beanstalk.address_swaps import AddressSwapped, BlueGreenState
 from provision.platforms.elastic_beanstalk.beanstalk_calls import BeanstalkCalls
+from provision.platforms.elastic_beanstalk.beanstalk_names import SECOND
 from provision.platforms.elastic_beanstalk.bundle_versions import (
     BeanstalkApplication,
     EarlierVersions,
     ReleaseVersion,
 )
 from provision.platforms.elastic_beanstalk.environment_options import Options, options_of
+from provision.platforms.elastic_beanstalk.environment_pairs import EnvironmentPair, pair_of
 from provision.platforms.elastic_beanstalk.environment_steps import (
     EnvironmentState,
     EnvironmentWanted,
     HealthAnswers,
-    LiveEnvironment,
 )
 from provision.platforms.elastic_beanstalk.environment_waits import HealthPath
 from provision.platforms.elastic_beanstalk.mapped_environments import MappedEnvironment, mapped_environments
 from provision.platforms.elastic_beanstalk.recorded_versions import (
     about_of,
     instance_of,
-    live_environment,
-    refuse_busy,
     serving_before,
 )
 from provision.platforms.elastic_beanstalk.source_bundle import label_of
@@ -55,13 +55,13 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class LiveApplication:
-    """What Elastic Beanstalk has of an application. label: of its wanted version.  stack: of its environment."""
+    """What Elastic Beanstalk has of an application. label: of its wanted version.  stacks: of environments, by name."""
 
     application: dict[str, Any] | None
     versions: Mapping[str, dict[str, Any]]
-    environment: LiveEnvironment | None
+    pair: EnvironmentPair
     label: str
-    stack: str
+    stacks: Mapping[str, str]
 
 
 def steps_of(assignment: Assignment, order: DeployOrder) -> Steps:
@@ -84,7 +84,12 @@ def compared_with(
         for said in mapped.notes:
             note(said)
         steps += app_steps(calls, mapped, live, parameters, order, note)
-    for what, requests in undeclared(calls, apps, parameters):
+    declared = {
+        name
+        for mapped, live in found
+        for name in (live.pair.serving, *([live.pair.other] if mapped.block.swap else []))
+    }
+    for what, requests in undeclared(calls, apps, declared, parameters):
         if order.prune:
             steps.append(Removed(calls, what, requests))
         else:
@@ -107,16 +112,23 @@ def live_application(
             f"the application {mapped.application} exists, and prov did not make it for {target}",
             hint="Name it, or another one, by `application` of the block `elastic_beanstalk`.",
         )
-    environment = live_environment(calls, mapped.name, mapped.application, target)
-    if environment is None:
-        refuse_taken(calls, mapped)
-    else:
-        refuse_busy(environment)
+    pair = pair_of(calls, mapped.name, mapped.cname, mapped.application, target)
+    swaps = mapped.block.swap and pair.serving in pair.live
+    names = [pair.serving, *([pair.other] if swaps else [])]
+    pair.refuse_busy(*names)
+    for name in names:
+        if name not in pair.live:
+            refuse_taken(calls, mapped, address_prefix(mapped, pair, name))
     versions = calls.versions(mapped.application) if application else {}
     if label not in versions:
         refuse_full(calls, mapped)
-    stack = stack_of(mapped, environment, stacks)
-    return LiveApplication(application, versions, environment, label, stack)
+    fitting = {name: stack_of(mapped, pair.live.get(name), stacks) for name in names}
+    return LiveApplication(application, versions, pair, label, fitting)
+
+
+def address_prefix(mapped: MappedEnvironment, pair: EnvironmentPair, name: str) -> str:
+    """Return what a new environment asks for as its address."""
+    return mapped.cname if name == pair.serving else f"{mapped.cname}{SECOND}"
 
 
 def app_steps(
@@ -142,20 +154,7 @@ def app_steps(
     def options() -> Options:
         return options_of(mapped, {each.variable: each.version for each in secrets})
 
-    def now() -> Options:
-        return live.environment.options if live.environment else options()
-
-    wanted = EnvironmentWanted(
-        mapped.name,
-        mapped.application,
-        mapped.cname,
-        label,
-        live.stack,
-        mapped.command_seconds,
-        mapped.tag_list,
-        options,
-    )
-    environment = EnvironmentState(calls, wanted, live.environment, serving_before(calls, book, now))
+    environment = environment_of(calls, mapped, live, book, options)
     health = HealthPath(mapped.health_path, server_name(app), tuple(app.expect), app.start_timeout)
     schema = schema_of(mapped.release)
     about = about_of(label, options_of(mapped, {}), health, schema)
@@ -163,20 +162,60 @@ def app_steps(
     yield environment
     yield MigrationsRecorded(book, schema, force=order.force)
     yield HealthAnswers(health, environment, book, instance)
+    if isinstance(environment, BlueGreenState):
+        yield AddressSwapped(calls, app.name, environment, health)
     yield ReleaseRecorded(book, instance, mapped.release.id, about, keep=app.keep_releases)
-    labels = [label, str(live.environment.state.get("VersionLabel"))] if live.environment else [label]
-    yield EarlierVersions(calls, mapped, book, instance, labels, live.versions)
+    yield EarlierVersions(calls, mapped, book, instance, [label, *live.pair.labels], live.versions)
+
+
+def environment_of(
+    calls: BeanstalkCalls,
+    mapped: MappedEnvironment,
+    live: LiveApplication,
+    book: ReleaseBook,
+    options: Callable[[], Options],
+) -> EnvironmentState | BlueGreenState:
+    """Return the step of an application's environment, or of both. options: returns those that they are to have."""
+    pair = live.pair
+
+    def wanted(name: str) -> EnvironmentWanted:
+        return EnvironmentWanted(
+            name,
+            mapped.application,
+            address_prefix(mapped, pair, name),
+            live.label,
+            live.stacks[name],
+            mapped.command_seconds,
+            mapped.tag_list,
+            options,
+        )
+
+    def now() -> Options:
+        serving = pair.live.get(pair.serving)
+        return serving.options if serving else options()
+
+    before = serving_before(calls, book, now)
+    serving = EnvironmentState(calls, wanted(pair.serving), pair.live.get(pair.serving), before)
+    if pair.other not in live.stacks:
+        return serving
+    other = EnvironmentState(calls, wanted(pair.other), pair.live.get(pair.other), lambda: None)
+    return BlueGreenState(mapped.app.name, serving, other)
 
 
 def undeclared(
-    calls: BeanstalkCalls, apps: Sequence[MappedEnvironment], parameters: Mapping[str, Any]
+    calls: BeanstalkCalls,
+    apps: Sequence[MappedEnvironment],
+    declared: set[str],
+    parameters: Mapping[str, Any],
 ) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """Yield what is no longer declared, and the requests that remove it: first what serves."""
+    """Yield what is no longer declared, and the requests that remove it: first what serves.
+
+    declared: names of environments.
+    """
     target = apps[0].host.name
-    names = {mapped.name for mapped in apps}
     for each in calls.environments():
         name = str(each["EnvironmentName"])
-        if name not in names and calls.is_of(str(each["EnvironmentArn"]), target):
+        if name not in declared and calls.is_of(str(each["EnvironmentArn"]), target):
             yield (
                 f"environment {name}",
                 [("elasticbeanstalk:TerminateEnvironment", {"EnvironmentName": name})],

@@ -15,6 +15,7 @@ from provision.oci.image_builder import notes_of
 from provision.platforms.aws_release import AwsRelease
 from provision.platforms.elastic_beanstalk.beanstalk_names import (
     LONGEST,
+    SECOND,
     SHORTEST,
     environment_name,
     log_group,
@@ -159,7 +160,7 @@ class MappedEnvironment(AwsRelease):
                 f"{app.name}: jobs run on the leader of the last deploy; if that instance ends, none run until the next"
                 " deploy"
             )
-        if block.deployment_policy == "all_at_once":
+        if block.deployment_policy == "all_at_once" and not block.swap:
             found.append(
                 f"{app.name}: requests fail while instances get another version (`policy: all_at_once`);"
                 f" {'immutable does' if block.type == 'single' else 'the others do'} without that"
@@ -253,7 +254,8 @@ def unmapped(host: InventoryHost, app: App) -> Iterator[ConfigError]:
 def unfit_for_aws(mapped: MappedEnvironment) -> Iterator[ConfigError]:
     """Yield an error for each part that AWS would not take."""
     host, app, block, at = mapped.host, mapped.app, mapped.block, ("apps", mapped.app.name)
-    for name in {mapped.name, mapped.cname}:
+    second = [f"{name}{SECOND}" for name in (mapped.name, mapped.cname)] if block.swap else []
+    for name in dict.fromkeys([mapped.name, mapped.cname, *second]):
         if not SHORTEST <= len(name) <= LONGEST or not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", name):
             message = (
                 f"{name} can't be the name of an environment: {SHORTEST} to {LONGEST} letters, digits and '-'"
@@ -264,6 +266,12 @@ def unfit_for_aws(mapped: MappedEnvironment) -> Iterator[ConfigError]:
             message = f"runs once, and each of up to {block.most} instances would run it"
             hint = "Give it a target of its own with `type: single`."
             yield host.error((*at, "processes", name, "on"), message, hint)
+    for part in (part for part in ("processes", "jobs") if block.swap and getattr(app, part)):
+        message = "would run in both environments of `swap` at once"
+        yield host.error((*at, part), message, "Give them a target of their own, without `swap`.")
+    if "PORT" in mapped.variables:
+        message = "is where the platform's proxy expects the server: 8000"
+        yield host.error((*at, "environment", "PORT"), message, "Remove it in this target.")
     if "web" in app.processes:
         hint = "Give it another name."
         yield host.error((*at, "processes", "web"), "is the name of the web process there", hint)

@@ -15,9 +15,10 @@ from provision.apps.app_releases import short_hash
 from provision.errors import ProvError
 from provision.inventory import InventoryHost
 from provision.platforms.aws_records import AwsRecords
-from provision.platforms.aws_release import parameters_of
+from provision.platforms.aws_release import APP, TARGET, parameters_of
+from provision.platforms.elastic_beanstalk.address_swaps import AddressSwapped, BlueGreenState
 from provision.platforms.elastic_beanstalk.beanstalk_calls import BeanstalkCalls
-from provision.platforms.elastic_beanstalk.beanstalk_names import environment_name
+from provision.platforms.elastic_beanstalk.beanstalk_names import SECOND, environment_name
 from provision.platforms.elastic_beanstalk.environment_block import EnvironmentBlock, environment_block
 from provision.platforms.elastic_beanstalk.environment_options import (
     PROCESS,
@@ -28,11 +29,11 @@ from provision.platforms.elastic_beanstalk.environment_options import (
     is_of_release,
     with_versions,
 )
+from provision.platforms.elastic_beanstalk.environment_pairs import EnvironmentPair, pair_of
 from provision.platforms.elastic_beanstalk.environment_steps import (
     EnvironmentState,
     EnvironmentWanted,
     HealthAnswers,
-    LiveEnvironment,
 )
 from provision.platforms.elastic_beanstalk.environment_waits import HealthPath
 from provision.platforms.elastic_beanstalk.mapped_environments import MOST_COMMANDS
@@ -42,6 +43,7 @@ from provision.platforms.release_steps import ReleaseBook, ReleaseRecorded
 from provision.steps.base import listed
 from provision.system.memory.records import TEXT
 from provision.system.shapes import Misshapen, having, items, listing, number
+from provision.values import dataclass
 
 HEALTH = having(
     {"path": TEXT, "domain": TEXT, "expect": listing(number(100, 599)), "seconds": number(0, 1 << 31)}
@@ -166,27 +168,66 @@ def steps_back(
     why = why or strange_secrets(about, path)
     if why:
         raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
-    live = live_environment(calls, name, application, target)
-    if live is None:
+    pair = pair_of(calls, name, block.cname or name.lower(), application, target)
+    if pair.serving not in pair.live:
         raise ProvError(
             f"there is no environment {name} to go back in", hint=f"Deploy:  prov deploy {target}"
         )
-    refuse_busy(live)
-    stack = str(live.state["SolutionStackName"])
-    options = options_before(about, live.options, parameters, path)
-    tags: list[dict[str, str]] = []
-    wanted = EnvironmentWanted(
-        name, application, "", about["version"], stack, MOST_COMMANDS, tags, lambda: options
-    )
     book = ReleaseBook(AwsRecords(calls, target), app)
-    environment = EnvironmentState(calls, wanted, live, serving_before(calls, book, lambda: live.options))
+    now = pair.live[pair.serving].options
+    environment = BackInPlace(calls, application, about, pair, block, book).step(
+        options_before(about, now, parameters, path)
+    )
     asked = about["health"]
     health = HealthPath(asked["path"], asked["domain"], tuple(asked["expect"]), asked["seconds"])
-    return [
-        environment,
-        HealthAnswers(health, environment, book, release.instance),
-        ReleaseRecorded(book, release.instance, release.release, None, hold=release.hold),
-    ]
+    steps: list[PlatformStep] = [environment, HealthAnswers(health, environment, book, release.instance)]
+    if isinstance(environment, BlueGreenState):
+        steps.append(AddressSwapped(calls, app, environment, health))
+    recorded = ReleaseRecorded(book, release.instance, release.release, None, hold=release.hold)
+    return [*steps, recorded]
+
+
+@dataclass(frozen=True)
+class BackInPlace:
+    """Where an application goes back. about: of the release.  pair: its environments, of which one serves."""
+
+    calls: BeanstalkCalls
+    application: str
+    about: Mapping[str, Any]
+    pair: EnvironmentPair
+    block: EnvironmentBlock
+    book: ReleaseBook
+
+    def step(self, options: Options) -> EnvironmentState | BlueGreenState:
+        """Return the step of the environment, or of both. options: that it is to have."""
+        pair, now = self.pair, self.pair.live[self.pair.serving].options
+        names = [pair.serving, *([pair.other] if self.block.swap else [])]
+        pair.refuse_busy(*names)
+        before = serving_before(self.calls, self.book, lambda: now)
+        serving = self.state(pair.serving, options, before)
+        if not self.block.swap:
+            return serving
+        return BlueGreenState(self.book.app, serving, self.state(pair.other, options, lambda: None))
+
+    def state(
+        self, name: str, options: Options, before: Callable[[], tuple[str, Options] | None]
+    ) -> EnvironmentState:
+        """Return the step of one environment. before: returns what a change that fails goes back to."""
+        live, serving = self.pair.live.get(name), self.pair.live[self.pair.serving]
+        stack = str((live or serving).state["SolutionStackName"])
+        prefix = f"{self.block.cname or self.pair.serving.removesuffix(SECOND).lower()}{SECOND}"
+        tags = [{"Key": TARGET, "Value": self.book.target}, {"Key": APP, "Value": self.book.app}]
+        wanted = EnvironmentWanted(
+            name,
+            self.application,
+            prefix,
+            self.about["version"],
+            stack,
+            MOST_COMMANDS,
+            tags,
+            lambda: options,
+        )
+        return EnvironmentState(self.calls, wanted, live, before)
 
 
 def strange_secrets(about: Mapping[str, Any], path: str) -> str:
@@ -194,27 +235,3 @@ def strange_secrets(about: Mapping[str, Any], path: str) -> str:
     named = {name: arn for namespace, name, arn in about["options"] if namespace == SECRETS}
     strange = sorted(name for name, arn in named.items() if f":parameter{path}/" not in arn)
     return f"its record names secrets that are not its own: {listed(strange, most=20)}" if strange else ""
-
-
-def live_environment(
-    calls: BeanstalkCalls, name: str, application: str, target: str
-) -> LiveEnvironment | None:
-    """Return an environment of a target, or None. Raises ProvError for one that prov did not make for it."""
-    state = calls.environment(name)
-    if state is None:
-        return None
-    if state["ApplicationName"] != application or not calls.is_of(str(state["EnvironmentArn"]), target):
-        raise ProvError(
-            f"the environment {name} exists, of the application {state['ApplicationName']}, and prov did not make it"
-            f" for {target}",
-            hint="Name another one by `environment` of the block `elastic_beanstalk`, or terminate it.",
-        )
-    return LiveEnvironment(state, calls.options(state))
-
-
-def refuse_busy(live: LiveEnvironment) -> None:
-    """Raise ProvError for an environment that is being changed."""
-    name, status = live.state["EnvironmentName"], live.state["Status"]
-    if status != "Ready":
-        hint = "Wait until it is Ready (prov status shows it), then run again."
-        raise ProvError(f"the environment {name} is {status}: another change is under way", hint=hint)
