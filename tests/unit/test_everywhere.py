@@ -20,6 +20,8 @@ from cli_project import Prov, command_line, steps
 from cluster_double import Cluster, served
 from ecs_account import ROLE as ECS_ROLE
 from ecs_account import Account, ministack, used_by_prov
+from eks_account import REGION as EKS_REGION
+from eks_account import eks
 from lambda_account import ROLE, Functions, account
 from test_examples import EXAMPLES, Example, install
 
@@ -90,6 +92,15 @@ def test_on_kubernetes(board: Prov, database: Path, tmp_path: Path, monkeypatch:
     kinds = {kind for kind, _ in cluster.objects}
     assert {"deployments", "services", "jobs", "cronjobs", "secrets", "configmaps"} <= kinds
     assert len([kind for kind, _ in cluster.objects if kind == "deployments"]) == 2
+
+
+def test_on_eks(board: Prov, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollouts, "PERIOD", 0.01)
+    monkeypatch.setattr(target_lock, "WATCHED", 0.0)
+    changed(database, "board-eks", lambda target: target["eks"].update(region=EKS_REGION, namespace="shop"))
+    with eks(tmp_path, Cluster()) as used:
+        planned_deployed_and_the_same(board, "board-eks")
+    assert len([kind for kind, _ in used.cluster.objects if kind == "deployments"]) == 2
 
 
 @pytest.fixture
