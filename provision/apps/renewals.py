@@ -56,7 +56,12 @@ def issuer_on(app: App, host: InventoryHost, balancers: Sequence[InventoryHost])
 
 def acme_state(app: App) -> str:
     """Return the path of what the host remembers of an application's certificate of an ACME authority."""
-    return f"{RENEWED}/state/{app.name}.json"
+    return state_path(app.name)
+
+
+def state_path(name: str) -> str:
+    """Return the same path by the application's name."""
+    return f"{RENEWED}/state/{name}.json"
 
 
 def renewal(

@@ -220,6 +220,11 @@ def work_of(order: ConvergeOptions, *, plan: bool, brought: str = "") -> Work:
         from provision.run.watching import watched
 
         work = watched(work, order.bake)
+    if not order.dry_build:
+        # imported here: completion imports this module and must be quick
+        from provision.run.past_previews import without_past_previews
+
+        work = without_past_previews(work)
     work = and_tell_served(work)
     if brought and not plan:
         # imported here: few deploys have waves

@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "releases": "List the releases of applications, and which can be gone back to.",
     "rollback": "Go back to an earlier release of an application.",
     "resume": "Let deploys to an application through again.",
+    "preview": "Serve a branch beside the live application.",
     "lock": "Keep everyone from changing hosts.",
     "unlock": "Lift the lock of hosts.",
     "history": "List what earlier runs changed on hosts.",

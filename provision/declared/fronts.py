@@ -23,7 +23,7 @@ from provision.values import dataclass
 OFFERS = (
     *("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance"),
     *("redirects", "headers", "allow", "deny", "default", "health_by_any_name", "snippets"),
-    *("auth: basic", "auth: django", "auth: certificate", "balance"),
+    *("auth: basic", "auth: django", "auth: certificate", "balance", "previews"),
 )
 UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")
 DEFAULT_FRONT = "nginx"

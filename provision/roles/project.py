@@ -38,6 +38,7 @@ class ServedApps:
 
     balancers: the hosts that balance to it.  leads: names of the applications whose first host it is.
     provided: what its roles provide to applications, its own and those of other hosts.
+    beside: they are previews: fronts add them to what they serve, and leave the rest of their configuration alone.
     """
 
     apps: tuple[Application, ...] = ()
@@ -45,6 +46,7 @@ class ServedApps:
     balancers: tuple[InventoryHost, ...] = ()
     leads: frozenset[str] = frozenset()
     provided: tuple[Binding, ...] = ()
+    beside: bool = False
 
     @property
     def every(self) -> tuple[Application, ...]:

@@ -20,10 +20,11 @@ from provision.run.received_files import ReceivingFolder
 from provision.steps import file_reading, files, tree
 from provision.steps.support.inside import faults
 from provision.system.memory.records import LONG, TEXT
-from provision.system.memory.undeclared import BY_HAND
 from provision.system.shapes import having, items, listing, number, text
 from provision.system.source import Source
 
+#: the role of what a person has put on a host with prov: it belongs to no role, and is not pruned
+BY_HAND = "prov cp"
 #: parts of a file that are under way
 MOST_PARTS = 4
 #: what a host says of a path

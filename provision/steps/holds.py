@@ -7,12 +7,14 @@ Shipped to hosts (Python 3.8, standard library).
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Iterator, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_seconds, check_text, step, wanted
 from provision.steps.support.room import lacking
 from provision.system.memory.ledger import now
+from provision.system.memory.preview_records import NAME as PREVIEW
+from provision.system.memory.preview_records import past
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import held, person, read_book, write_book
 
@@ -30,9 +32,10 @@ class ChangesAllowed(Step):
     certificates: those that the host renews itself, by application: paths of the certificate, and of what the host
     remembers of its renewals.
 
-    Of a plan, the outcome's stdout is JSON. "refused": what a deploy would refuse.  "certificates": what is wrong
-    with them.  "memory": what is missing of it for two instances, or "". A deploy sends the latter as a note: the
-    forecast may be wrong, and a deploy may be what mends an application that has grown.
+    The outcome's stdout is JSON. "past": previews whose days are over. Of a plan also "refused": what a deploy would
+    refuse, "certificates": what is wrong with them, and "memory": what is missing of it for two instances, or "". A
+    deploy sends the latter as a note: the forecast may be wrong, and a deploy may be what mends an application that
+    has grown.
     """
 
     homes: Sequence[str] = ()
@@ -54,11 +57,12 @@ class ChangesAllowed(Step):
         if found and not host.planned:
             raise StepError("; ".join(refused), hint=found[0][1])
         memory = self._memory(host)
+        said: Dict[str, object] = {"past": past(host)}
         if host.planned:
-            said = {"refused": refused, "certificates": list(self._ending(host)), "memory": memory}
-            self.scratch["stdout"] = json.dumps(said)
+            said.update(refused=refused, certificates=list(self._ending(host)), memory=memory)
         elif memory:
             host.controller.note("%s: the kernel may end a process. Free some, or add swap" % memory)
+        self.scratch["stdout"] = json.dumps(said)
         return Diff.none("; ".join(refused) or "nothing holds them")
 
     def _found(self, host: "System") -> "List[Sequence[str]]":
@@ -68,6 +72,10 @@ class ChangesAllowed(Step):
             # a run that changes something is refused before its first step; a plan gets here
             found.append((lock, "To lift it:  prov unlock HOST"))
         for home in self.homes:
+            if host.files.stat("%s/%s" % (home, PREVIEW)) is not None:
+                name = home.rsplit("/", 1)[-1]
+                said = "%s is a preview on this host" % name
+                found.append((said, "Take it down first:  prov preview HOST --down %s" % name))
             try:
                 hold = read_book(host, home)["hold"]
             except Damaged:

@@ -7,6 +7,7 @@ The steps are in modules of their own, because each travels to hosts with all of
 
 from provision.steps.base import step
 from provision.steps.postgres_access import Access as Access
+from provision.steps.postgres_copies import DatabaseCopy as DatabaseCopy
 from provision.steps.postgres_databases import Database as Database
 from provision.steps.postgres_databases import Extension as Extension
 from provision.steps.postgres_grants import DefaultPrivileges as DefaultPrivileges
@@ -17,6 +18,7 @@ from provision.steps.postgres_settings import Setting as Setting
 
 role = step(DatabaseRole)
 database = step(Database)
+database_copy = step(DatabaseCopy)
 extension = step(Extension)
 grant = step(Grant)
 default_privileges = step(DefaultPrivileges)

@@ -82,22 +82,22 @@ class Prune(Step):
                 "nothing was pruned, as not every step was done: %s" % listed(host.unsettled),
                 hint="What is declared can only be told from a run in which every step succeeds.",
             )
+        found = self.found(host)
+        stays = [thing.name for thing in self._things(host) if thing.stays]
+        why = "kept, as there is something else in it: %s" % listed(stays, most=20) if stays else ""
+        return Diff(found, why) if found else Diff.none(why or "all that was made is declared")
+
+    def found(self, host: "System") -> List[Change]:
+        """Return what is to be removed, and which units are to read what has changed."""
         # once for all: each of the steps that remove things reads this list
         self.scratch.setdefault("looked", host.files.looked | host.accounts.looked)
-        things = self._things(host)
-        order = self._order(host, things)
+        order = self._order(host, self._things(host))
         found = [self._named(each, change) for each in order.front for change in each.check(host).changes]
         found += [Change("unit %s" % unit, "", "reloaded") for unit in order.readers]
         found += [
             self._named(each, change) for each in order.steps for change in foreseen(host, each).changes
         ]
-        stays = [thing.name for thing in things if thing.stays]
-        why = "kept, as there is something else in it: %s" % listed(stays, most=20) if stays else ""
-        return (
-            Diff(list(dict.fromkeys(found)), why)
-            if found
-            else Diff.none(why or "all that was made is declared")
-        )
+        return list(dict.fromkeys(found))
 
     def apply(self, host: "System", diff: Diff) -> None:
         order = self._order(host, self._things(host))

@@ -39,6 +39,7 @@ class Service(Step):
     are stopped, and once this unit runs they are disabled; if it does not start, they serve on.
     shares_ports: whether it binds `ports` with SO_REUSEPORT (socket(7)). Then it starts while units of instead_of
     still serve, and no connection is refused, unless the kernel or further ports of theirs forbid it.
+    adds: whether reload_on and restart_on are further inputs, beside those that another run's step names.
     ports: TCP ports that it listens on. If another process holds one when the unit is to start or reload,
     plan and deploy name that process, and leave the unit alone. The ports of a socket are read from its unit
     file.
@@ -54,6 +55,7 @@ class Service(Step):
     renews: bool = False
     ports: Sequence[int] = ()
     shares_ports: bool = False
+    adds: bool = False
 
     DEADLINE = 180.0
 
@@ -262,7 +264,8 @@ class Service(Step):
         return []
 
     def _remember(self, host: "System", notified: Sequence[Ref]) -> None:
-        host.ledger.remember_unit(self.key, self._inputs(), notified, self.renews)
+        others = host.ledger.unit(self.key).get("inputs", {}) if self.adds else {}
+        host.ledger.remember_unit(self.key, {**others, **self._inputs()}, notified, self.renews)
 
     def _inputs(self) -> Dict[str, str]:
         return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}

@@ -32,7 +32,7 @@ from roles.tls import Tls
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "auth: django",
     "auth: certificate", "balance", "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
-    "snippets",
+    "snippets", "previews",
 )  # fmt: skip
 UNIT = "apache2"
 SITES = "/etc/apache2/sites-enabled/app-{}.conf"
@@ -70,37 +70,49 @@ class Apache(FrontParams):
 def install(c: Host, p: Apache) -> None:
     """Install Apache and serve every application of this host that names it as its front."""
     hosts = virtual_hosts(c)
-    limited = limits_of(hosts)
-    # without the package apache2: it starts a server with a default page, on ports that another front may use
-    apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
-    # the unit depends on them; the configuration is judged before it starts
-    files.directory(c, "/run/apache2", mode=0o755, owner="root")
-    files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
+    if not c.assignment.served.beside:
+        program(c, limited=bool(limits_of(hosts)))
     inputs = [*front_files(c, hosts, c.params(Tls).ca), *cache.folders(c, hosts)]
     guards = {found.app.name: found for found in guard.guards(c, hosts)}
     for found in guards.values():
         guard.start(c, found)
     conf = configure(c, p, hosts, guards)
-    unit = systemd.unit(c, "apache2.service", c.render("apache2.service.j2"))
-    logs(c)
-    apache = systemd.service(
-        c,
-        "apache2",
-        restart_on=[unit],
-        reload_on=[conf, *inputs],
-        check_with=["apache2", "-t"],
-        instead_of=[other.unit for other in idle_fronts(c)],
-        renews=True,
-        ports=[80, 443] if any(host.tls for host in hosts) else [80],
-        shares_ports=True,
-    )
+    check = ["apache2", "-t"]
+    if c.assignment.served.beside:
+        apache = systemd.service(
+            c, "apache2", reload_on=[conf, *inputs], check_with=check, renews=True, adds=True
+        )
+    else:
+        unit = systemd.unit(c, "apache2.service", c.render("apache2.service.j2"))
+        logs(c)
+        apache = systemd.service(
+            c,
+            "apache2",
+            restart_on=[unit],
+            reload_on=[conf, *inputs],
+            check_with=check,
+            instead_of=[other.unit for other in idle_fronts(c)],
+            renews=True,
+            ports=[80, 443] if any(host.tls for host in hosts) else [80],
+            shares_ports=True,
+        )
     sites_elsewhere_gone(c)
     keep_switches(c, hosts)
     issued_later(c, hosts, c.params(Tls).key_type)
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, host.server_name, when=[apache])
-    cache.upkeep(c, hosts)
+    if not c.assignment.served.beside:
+        cache.upkeep(c, hosts)
+
+
+def program(c: Host, *, limited: bool) -> None:
+    """Install Apache. limited: with the module that limits requests."""
+    # without the package apache2: it starts a server with a default page, on ports that another front may use
+    apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
+    # the unit depends on them; the configuration is judged before it starts
+    files.directory(c, "/run/apache2", mode=0o755, owner="root")
+    files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
 
 
 def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, guard.AuthServer]) -> Outcome:
@@ -146,8 +158,10 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
     texts = {"apache2.conf": main, "headers.lua": headers.read_text(encoding="utf-8")}
     if p.access_log == "json":
         texts["json-log.sed"] = c.render("json-log.sed")
+    if c.assignment.served.beside:
+        texts.clear()
     for host in hosts:
-        texts[f"sites-enabled/app-{host.name}.conf"] = c.render(
+        texts[site_file(c, host)] = c.render(
             "site.conf.j2",
             p=p,
             host=host,
@@ -181,10 +195,15 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         c,
         FOLDER,
         {**texts, **{path: file.read_bytes() for path, file in own.items()}},
-        only=["sites-enabled/app-*.conf", "prov-snippets/*"],
+        only=[] if c.assignment.served.beside else ["sites-enabled/app-*.conf", "prov-snippets/*"],
         check_with=["apache2", "-t"],
         origins={path: str(file) for path, file in own.items()},
     )
+
+
+def site_file(c: Host, host: VirtualHost) -> str:
+    """Return where a virtual host's file is, below /etc/apache2. Deploys leave that of a preview alone."""
+    return f"sites-enabled/{'preview' if c.assignment.served.beside else 'app'}-{host.name}.conf"
 
 
 def logs(c: Host) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic",
     "auth: certificate", "balance",
     "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
-    "snippets",
+    "snippets", "previews",
 )  # fmt: skip
 UNIT = "nginx"
 SITES = "/etc/nginx/sites-enabled/{}.conf"
@@ -83,7 +83,8 @@ class Nginx(FrontParams):
 def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     # a broken configuration would keep it from starting, and so fail the installation of the package
-    apt.packages(c, ["nginx", *([BROTLI] if p.brotli else [])], start=False)
+    if not c.assignment.served.beside:
+        apt.packages(c, ["nginx", *([BROTLI] if p.brotli else [])], start=False)
     hosts = virtual_hosts(c)
     inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):
@@ -102,44 +103,59 @@ def install(c: Host, p: Nginx) -> None:
         c,
         "/etc/nginx",
         {
-            "nginx.conf": c.render(
-                "nginx.conf.j2",
-                p=p,
-                tls=any(host.tls for host in hosts),
-                trusted=trusted,
-                hashed=HASHED,
-                default=next((host for host in hosts if host.default), None),
-                **shared,
-            ),
+            **({} if c.assignment.served.beside else {"nginx.conf": main(c, p, hosts, trusted, shared)}),
             **{site_file(host.name): site(c, p, host, shared) for host in hosts},
             **{path: file.read_bytes() for path, file in snippets(hosts).items()},
         },
         # the distribution's own site, and sites of applications that moved to another front
-        only=["prov-snippets/*", "sites-enabled/default", *(site_file(app.name) for app in c.apps)],
+        only=[]
+        if c.assignment.served.beside
+        else ["prov-snippets/*", "sites-enabled/default", *(site_file(app.name) for app in c.apps)],
         # a renamed or removed application would still answer: of two sites with one name, nginx takes the
         # first
-        own=[site_file("*")],
+        own=[] if c.assignment.served.beside else [site_file("*")],
         check_with=["nginx", "-t"],
         origins={path: str(file) for path, file in snippets(hosts).items()},
     )
-    hardened = systemd.drop_in(c, "nginx", "prov", c.render("hardening.conf.j2"))
-    nginx = systemd.service(
-        c,
-        "nginx",
-        restart_on=[hardened],
-        reload_on=[conf, *inputs],
-        check_with=["nginx", "-t"],
-        instead_of=[other.unit for other in idle_fronts(c)],
-        renews=True,
-        ports=[80, 443] if any(host.tls for host in hosts) else [80],
-        shares_ports=True,
-    )
+    check = ["nginx", "-t"]
+    if c.assignment.served.beside:
+        nginx = systemd.service(
+            c, "nginx", reload_on=[conf, *inputs], check_with=check, renews=True, adds=True
+        )
+    else:
+        hardened = systemd.drop_in(c, "nginx", "prov", c.render("hardening.conf.j2"))
+        nginx = systemd.service(
+            c,
+            "nginx",
+            restart_on=[hardened],
+            reload_on=[conf, *inputs],
+            check_with=check,
+            instead_of=[other.unit for other in idle_fronts(c)],
+            renews=True,
+            ports=[80, 443] if any(host.tls for host in hosts) else [80],
+            shares_ports=True,
+        )
     sites_elsewhere_gone(c)
     keep_switches(c, hosts)
     issued_later(c, hosts, c.params(Tls).key_type)
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, host.server_name, when=[nginx])
+
+
+def main(
+    c: Host, p: Nginx, hosts: Sequence[VirtualHost], trusted: Sequence[str], shared: Mapping[str, Any]
+) -> str:
+    """Write nginx.conf. shared: what it has in common with the files of virtual hosts."""
+    return c.render(
+        "nginx.conf.j2",
+        p=p,
+        tls=any(host.tls for host in hosts),
+        trusted=trusted,
+        hashed=HASHED,
+        default=next((host for host in hosts if host.default), None),
+        **shared,
+    )
 
 
 def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str:

@@ -161,6 +161,20 @@ def databases(c: Host, p: Postgres) -> None:
     passwords(c)
 
 
+def copied(c: Host, binding: Binding, live: Binding) -> None:
+    """Make what a preview uses: a copy of the live application's database, with an owner of its own."""
+    owner = binding.app.user
+    postgres.role(c, owner)
+    made = postgres.database_copy(c, binding.name, of=live.name, owner=owner)
+    binding.handed.is_new = partial(is_new, made)
+
+
+def copy_gone(c: Host, name: str, user: str) -> None:
+    """Remove what `copied` has made. name: of the database.  user: of the preview."""
+    postgres.database_copy(c, name, present=False)
+    postgres.role(c, user, present=False)
+
+
 def is_new(made: Outcome) -> bool:
     """Return whether the run makes a database. made: of its step, which another host's thread only sees done."""
     if not made.done:

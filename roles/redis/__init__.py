@@ -30,6 +30,8 @@ REACHED_BY = ("socket", "certificate", "password")
 PORTS = (26000, 31999)
 
 FOLDER = "/etc/prov/redis"
+#: a preview's instance gets the part of one among this many more
+MORE = 3
 #: names of the use that is Celery's broker, if an application has several
 QUEUES = ("queue", "broker", "celery")
 
@@ -81,6 +83,18 @@ def install(c: Host, p: Redis) -> None:
     read = between.server(c, c.params(Tls), "redis", others, group=product.user) if others else []
     for binding in bindings:
         instance(c, p, product, binding, memory(c, p, len(bindings)), read)
+
+
+def copied(c: Host, binding: Binding, live: Binding) -> None:
+    """Make what a preview uses: an instance of its own, which is empty."""
+    p = c.params(Redis)
+    instance(c, p, of_host(c), binding, memory(c, p, 1 + MORE), [])
+
+
+def copy_gone(c: Host, name: str, user: str) -> None:
+    """Remove the data of an instance that `copied` has made. name: as of its binding.  user: of the preview."""
+    for folder in ("/var/lib", "/run"):
+        files.absent(c, f"{folder}/redis-{name}")
 
 
 def of_host(c: Host) -> Product:

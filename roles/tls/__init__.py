@@ -93,7 +93,10 @@ def install(c: Host, p: Tls) -> None:
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
     issuers = {name: issuer_on(app, c.inventory, c.balancers) for name, app in served.items()}
     by_acme = [(app, front) for app, front in certified(c) if issuers[app.name] == "acme"]
-    renewals.renewed(c, by_acme, p.acme, p.check, p.key_type)
+    if c.assignment.served.beside:
+        renewals.also_renewed(c, by_acme, p.acme, p.key_type)
+    else:
+        renewals.renewed(c, by_acme, p.acme, p.check, p.key_type)
     own_certificates(c, list(served.values()))
     if any(app.auth and app.auth.by == "certificate" for app in c.apps):
         # fronts verify people by it

@@ -14,6 +14,8 @@ from provision.secrets import Secret
 from provision.steps import acme, apt, files, timers
 
 SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
+#: settings of what is served beside the applications of the inventory, a file for each
+MORE = "/etc/prov/acme.d"
 #: certbot's plugins for records of DNS: by updates (RFC 2136), and Amazon's
 DNS_PACKAGES = {DnsUpdates: "python3-certbot-dns-rfc2136", Route53: "python3-certbot-dns-route53"}
 PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py", "acme_revocations.py")
@@ -71,13 +73,28 @@ def renewed(
         files.directory(c, f"{RENEWED}/{folder}", mode=0o700, owner="root", group="root")
     program(c)
     for app, _ in served:
-        assert isinstance(app.tls, Acme)
-        if app.tls.authority is not None:
-            text = app.tls.authority.read_text(encoding="ascii")
-            files.file(c, acme_authority_path(app), text, mode=0o644)
-        acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names, kind=kind)
+        temporary(c, app, kind)
     files.file(c, SETTINGS, Secret(settings(served, common, kind)), mode=0o600, owner="root", group="root")
     timers.timer(c, TIMER, list(PROGRAM), every=check, after_boot="1min", settings=SANDBOX)
+
+
+def also_renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | None, kind: str) -> None:
+    """Have the host get and renew the certificates of these applications, too. Arguments: as of `renewed`, which has
+    set up the program."""
+    for app, front in served:
+        temporary(c, app, kind)
+        files.directory(c, MORE, mode=0o755)
+        text = settings([(app, front)], common, kind)
+        files.file(c, f"{MORE}/{app.name}.json", Secret(text), mode=0o600, owner="root", group="root")
+
+
+def temporary(c: Host, app: App, kind: str) -> None:
+    """Have an application serve a certificate of its own until the authority has given one."""
+    assert isinstance(app.tls, Acme)
+    if app.tls.authority is not None:
+        text = app.tls.authority.read_text(encoding="ascii")
+        files.file(c, acme_authority_path(app), text, mode=0o644)
+    acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names, kind=kind)
 
 
 def program(c: Host) -> None:

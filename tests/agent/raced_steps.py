@@ -175,7 +175,7 @@ ELSEWHERE = {
         "Pin", "Repository", "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
     ],
     "programs of the system do it, which hold locks of their own": [
-        "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
+        "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DatabaseCopy", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
         "Hold", "Linger", "Module", "OwnTable", "Owner", "NoGroup", "NoPackages", "NoUser", "Packages",
         "DatabaseRole", "MadePassword", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
@@ -193,7 +193,8 @@ ELSEWHERE = {
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": [
-        "ChangesAllowed", "History", "FreeOfLocks", "OperatorLock", "Prune", "Resumed", "Undo",
+        "ChangesAllowed", "History", "FreeOfLocks", "OperatorLock", "Preview", "PreviewForgotten", "PreviewGone",
+        "PreviewsKnown", "Prune", "Resumed", "Undo",
     ],
     "their folder is root's alone to change": ["ContainerImage", "Maintenance", "OldImages", "Switches"],
     "they are not steps, but what steps are made of": [

@@ -278,7 +278,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
     monkeypatch.setattr(
         "provision.run.preflight.changes_allowed",
         lambda host, homes, *needs, certificates: SimpleNamespace(
-            stdout='{"refused": [], "certificates": [], "memory": ""}'
+            stdout='{"past": [], "refused": [], "certificates": [], "memory": ""}'
         ),
     )
     roles = [

@@ -174,6 +174,12 @@ OTHERS: list[tuple[str, str, str]] = [
         "they go by records of root's alone, which that file damages",
     ),
     (
+        "previews.preview previews.previews_known previews.preview_gone previews.preview_forgotten"
+        " postgres.database_copy",
+        "agent/test_preview_steps.py",
+        "they go by records of root's alone, and make what they copy",
+    ),
+    (
         "maintenance.maintenance maintenance.switches",
         "steps_more/test_maintenance.py::test_a_switch_is_set_changed_and_taken_away",
         "their files are in a folder of prov's alone",

@@ -10,9 +10,6 @@ from provision.system.memory.removal import parts
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: the role of what a person has put on a host with prov: it belongs to no role, and is not pruned
-BY_HAND = "prov cp"
-
 
 class Thing(NamedTuple):
     """A thing that prov made.
@@ -32,10 +29,11 @@ class Thing(NamedTuple):
     ours: "Sequence[str]" = ()
 
 
-def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]:
+def undeclared(host: "System", looked: Optional[Set[str]] = None, of: str = "") -> List[Thing]:
     """Return existing things that no step has queried, contents before their folder.
 
     Things that existed before prov are not among them. looked: the queries; by default those of all steps.
+    of: a role, and then only what it has made. Otherwise all but what "prov cp" and previews have made.
     """
     made = host.ledger.data["made"]
     looked = set(host.files.looked | host.accounts.looked if looked is None else looked)
@@ -47,7 +45,8 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
             above = os.path.dirname(above)
     names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
     for thing in made:
-        if made[thing]["role"] == BY_HAND:
+        role = made[thing]["role"]
+        if role != of if of else role.startswith("prov "):
             continue
         kind, name = thing.split(" ", 1)
         if kind == "path" and any(above in host.files.tended for above, _ in folders_of(name)):

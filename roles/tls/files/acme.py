@@ -54,6 +54,8 @@ from acme_orders import judged, ordered, serve
 from acme_revocations import REASONS, intend, intended, settle
 
 CONFIG = "/etc/prov/acme.json"
+#: of previews, a file for each
+MORE = "/etc/prov/acme.d/*.json"
 HOUR, DAY = 3600.0, 86400.0
 #: the part of a lifetime after which a certificate is renewed, where the authority does not say when; the span is
 #: so that hosts do not all ask at once, and ends before only a third is left
@@ -87,7 +89,9 @@ def main(arguments: list[str]) -> int:
         for left in glob.glob(os.path.join(HOME, "work", "order-*")):
             # of a run that a reboot has cut
             shutil.rmtree(left, ignore_errors=True)
-        certificates = read_json(CONFIG).get("certificates", {})
+        certificates = {}
+        for path in (CONFIG, *sorted(glob.glob(MORE))):
+            certificates.update(read_json(path).get("certificates", {}))
         if not set(names) <= set(certificates):
             print(f"{CONFIG} has no {names[0]}; it has {', '.join(certificates)}", file=sys.stderr)
             return 2
