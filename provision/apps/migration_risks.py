@@ -34,6 +34,11 @@ def risks_of(release: Release) -> dict[str, list[str]]:
     return read_all(release, risks_in)
 
 
+def code_before(risk: str, app: str) -> str:
+    """Return what a pending migration does to the code in service, for people. risk: its path, and what it does."""
+    return f"{risk}. Until the switch, and after a rollback, code from before it serves {app}"
+
+
 def read_all(release: Release, read: Callable[[bytes], Iterator[str]]) -> dict[str, list[str]]:
     """Return what `read` finds in the migrations of a release, by their paths. Those without a finding are left out."""
     entries = {entry[0]: entry for entry in release.entries}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from provision.controller.event_queue import EventQueue
 from provision.controller.events import Event, HostDone, Notice, StepDone, Tally
@@ -29,6 +29,14 @@ class PlatformStep(Protocol):
 
     def apply(self, note: Note) -> None:
         """Make it so, after `check` found a difference. note: shows progress. Raises ProvError."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A step that knows what its change means for those who use an application."""
+
+    def foreseen(self) -> Iterable[Event]:
+        """Return what a plan foresees, once all steps were checked. Raises ProvError."""
 
 
 #: what a run holds while it lasts, given what shows progress; it yields what raises ProvError if that was lost
@@ -118,6 +126,9 @@ class PlatformRun:
                     step.apply(self._note)
                     ms += (time.monotonic() - began) * 1000
                 self._queue.put(self._done(step, diff, ms))
+            for step, _, _ in found if self._plan else ():
+                for event in step.foreseen() if isinstance(step, Foreseeing) else ():
+                    self._queue.put(event)
 
     def _done(self, step: PlatformStep, diff: Diff, ms: float) -> StepDone:
         state = "changed" if diff else "ok"

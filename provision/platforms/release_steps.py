@@ -7,15 +7,18 @@ holds further deploys.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from provision.apps.migration_risks import code_before
 from provision.controller import project_commit
+from provision.controller.events import Attention
 from provision.controller.run_options import who
 from provision.errors import ProvError
 from provision.platforms.platform_run import Note
 from provision.platforms.target_records import TargetRecords
 from provision.steps.base import Change, Diff, listed
+from provision.steps.releases_served import pending
 from provision.system.memory.ledger import now
 from provision.system.memory.records import Damaged, understood
 from provision.system.memory.release_book import (
@@ -94,13 +97,24 @@ class DeploysAllowed:
 
 
 class MigrationsRecorded:
-    """Code that knows all migrations that its database has got; once they have run, the book has those of the code."""
+    """Code that knows all migrations that its database has got; once they have run, the book has those of the code.
 
-    def __init__(self, book: ReleaseBook, migrations: Sequence[str], *, force: bool) -> None:
+    risks: returns what some of them do that other code can't bear, by path; a plan asks it.
+    """
+
+    def __init__(
+        self,
+        book: ReleaseBook,
+        migrations: Sequence[str],
+        *,
+        force: bool,
+        risks: Callable[[], Mapping[str, Sequence[str]]] = dict,
+    ) -> None:
         self.name = f"migrations of {book.app}"
         self._book = book
         self._migrations = sorted(migrations)
         self._force = force
+        self._risks = risks
 
     def check(self) -> Diff:
         """Return what the book lacks. Raises ProvError if the database has later ones."""
@@ -121,6 +135,13 @@ class MigrationsRecorded:
     def apply(self, note: Note) -> None:
         """Note what the database has now."""
         self._book.write({**self._book.read(), "schema": self._migrations})
+
+    def foreseen(self) -> Iterator[Attention]:
+        """Yield what pending migrations do to the release in service. Raises ProvError."""
+        book, app = self._book.read(), self._book.app
+        if book["schema"] and book["live"]:
+            for path, line in pending(self._risks(), book["schema"]):
+                yield Attention(self._book.target, code_before(f"{path} {line}", app))
 
 
 class ReleaseRecorded:

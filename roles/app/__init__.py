@@ -108,7 +108,7 @@ def schema_gate(c: Host, release: Release) -> None:
         return
     # imported here: deploys need not read migrations
     from provision.apps.migration_rewrites import rewrites_of
-    from provision.apps.migration_risks import risks_of
+    from provision.apps.migration_risks import code_before, risks_of
 
     rewrites = (
         {} if any(use.role == "postgres" for use in release.app.uses.values()) else rewrites_of(release)
@@ -119,8 +119,7 @@ def schema_gate(c: Host, release: Release) -> None:
 
     def tell() -> None:
         for line in json.loads(known.stdout or "{}").get("risks", ()):
-            text = f"{line}. Until the switch, and after a rollback, code from before it serves {release.app.name}"
-            c.emit(Attention(c.name, text))
+            c.emit(Attention(c.name, code_before(line, release.app.name)))
 
     c.at_end.append(tell)
 

@@ -313,3 +313,33 @@ def test_a_run_that_has_died_keeps_no_one_away(
     client("ssm").put_parameter(Name="/prov-records/prod/lock/1", Value=f"0 1 {packed}", Type="SecureString")
     status, out, _ = prov("deploy", "prod")
     assert status == 0 and "the run of eve@ci seems to have died" in out
+
+
+REMOVES = """
+from django.db import migrations
+class Migration(migrations.Migration):
+    operations = [migrations.RemoveField("order", "note")]
+"""
+
+
+def test_a_plan_says_how_requests_go_over_and_what_migrations_do_to_the_release_in_service(
+    prov: Prov, functions: Functions
+) -> None:
+    folder = Path("shop/db/migrations")
+    folder.mkdir(parents=True)
+    (folder / "0001_initial.py").write_text("")
+    said = prov("plan", "prod")[1]
+    assert "without a gap" not in said and "Until the switch" not in said
+    assert prov("deploy", "prod")[0] == 0
+    (folder / "0002_less.py").write_text(REMOVES)
+    status, out, _ = prov("plan", "prod")
+    said = " ".join(out.split())
+    assert status == 3 and "shop: switches without a gap (prod)" in said
+    assert "db/migrations/0002_less.py removes " in said
+    assert "Until the switch, and after a rollback, code from before it serves shop" in said
+    events = [json.loads(line) for line in prov("plan", "prod", "--json")[1].splitlines()]
+    (switch,) = [each for each in events if each["event"] == "switch"]
+    assert (switch["app"], switch["gaps"]) == ("shop", [])
+    assert "without a gap" not in prov("deploy", "prod")[1]
+    assert "without a gap" not in prov("plan", "prod")[1]
+    assert "shop: switches without a gap" in prov("rollback", "prod", "--check", "--force")[1]

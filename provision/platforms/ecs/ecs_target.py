@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from provision.apps.code_migrations import schema_of
+from provision.apps.migration_risks import risks_of
 from provision.errors import ProvError
 from provision.platforms.aws_records import AwsRecords
 from provision.platforms.aws_release import TARGET, parameters_of
@@ -123,7 +124,7 @@ def app_steps(
         yield ReleaseCommand(calls, block, definition, shlex.join(part.command), part.seconds)
     # what has run is noted before tasks of another release begin
     schema = schema_of(mapped.release)
-    yield MigrationsRecorded(book, schema, force=order.force)
+    yield MigrationsRecorded(book, schema, force=order.force, risks=partial(risks_of, mapped.release))
     group = None
     if block.listener:
         group = TargetGroup(calls, mapped, live.groups.get(group_name(target, app.name)), live.vpc)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from provision.apps.code_migrations import schema_of
+from provision.apps.migration_risks import risks_of
 from provision.errors import ProvError
 from provision.platforms.aws_records import AwsRecords
 from provision.platforms.aws_release import parameters_of
@@ -160,7 +161,7 @@ def app_steps(
     about = about_of(label, options_of(mapped, {}), health, schema)
     instance = instance_of(about)
     yield environment
-    yield MigrationsRecorded(book, schema, force=order.force)
+    yield MigrationsRecorded(book, schema, force=order.force, risks=partial(risks_of, mapped.release))
     yield HealthAnswers(health, environment, book, instance)
     if isinstance(environment, BlueGreenState):
         yield AddressSwapped(calls, app.name, environment, health)

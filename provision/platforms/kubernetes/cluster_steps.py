@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from provision.apps.code_migrations import schema_of
+from provision.apps.migration_risks import risks_of
 from provision.platforms.kubernetes.cluster_access import AccessOf
 from provision.platforms.kubernetes.cluster_calls import PLACES, ClusterCalls
 from provision.platforms.kubernetes.cluster_objects import ClusterObject, objects_of
@@ -48,7 +49,9 @@ def compared_with(
         book = ReleaseBook(ClusterRecords(calls, host.name), mapped.app.name)
         steps.append(DeploysAllowed(book, note, plan=order.plan))
         objects = list(objects_of(mapped))
-        migrated = MigrationsRecorded(book, schema_of(mapped.release), force=order.force)
+        release = mapped.release
+        risks = partial(risks_of, release)
+        migrated = MigrationsRecorded(book, schema_of(release), force=order.force, risks=risks)
         # what has run is noted before pods of another release begin
         at = next((n for n, wanted in enumerate(objects) if wanted.kind == "Deployment"), len(objects))
         applied = [step_of(calls, wanted, live, host.name) for wanted in objects]

@@ -6,11 +6,12 @@ Source: Lambda developer guide, "Lambda function aliases", "weighted alias".
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from provision.controller.events import Switch
 from provision.errors import ProvError
 from provision.platforms.lambda_.function_block import Canary
-from provision.platforms.lambda_.function_calls import LIVE, FunctionCalls
+from provision.platforms.lambda_.function_calls import LIVE
 from provision.platforms.lambda_.function_versions import (
     FunctionVersions,
     WantedVersion,
@@ -18,6 +19,7 @@ from provision.platforms.lambda_.function_versions import (
     weights_of,
 )
 from provision.platforms.lambda_.health_questions import HealthQuestion
+from provision.platforms.lambda_.request_steps import FunctionPlace
 from provision.platforms.platform_run import Note
 from provision.steps.base import Change, Diff
 
@@ -37,7 +39,7 @@ class LiveAlias:
 
     def __init__(
         self,
-        calls: FunctionCalls,
+        place: FunctionPlace,
         versions: FunctionVersions,
         wanted: WantedVersion,
         health: HealthQuestion,
@@ -47,7 +49,7 @@ class LiveAlias:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = f"alias {LIVE} of {versions.name}"
-        self._calls, self._versions, self._wanted = calls, versions, wanted
+        self._place, self._calls, self._versions, self._wanted = place, place.calls, versions, wanted
         self._health, self._canary, self._stays, self._pause = health, canary, stays, pause
 
     def check(self) -> Diff:
@@ -65,6 +67,12 @@ class LiveAlias:
                 f", {share:.0%} {versions.shown(version)}" for version, share in weights.items()
             )
         return Diff([Change("serves", before, after)])
+
+    def foreseen(self) -> Iterator[Switch]:
+        """Yield how requests go to the next version: Lambda moves them at once, and answers those under way."""
+        alias, wanted = self._versions.alias, self._wanted.found()
+        if alias and not (wanted and wanted["Version"] == alias["FunctionVersion"]):
+            yield Switch(self._place.target, self._place.app)
 
     def apply(self, note: Note) -> None:
         """Ask the version, and let it serve."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from provision.apps.code_migrations import schema_of
+from provision.apps.migration_risks import risks_of
 from provision.errors import ProvError
 from provision.platforms.aws_records import AwsRecords
 from provision.platforms.aws_release import parameters_of
@@ -90,6 +91,7 @@ def app_steps(
 ) -> Iterator[PlatformStep]:
     """Yield the steps of an application. live: its function, or None."""
     target, app, exists = mapped.host.name, mapped.app, live is not None
+    place = FunctionPlace(calls, mapped.block, target, app.name)
     book = ReleaseBook(AwsRecords(calls, target), app.name)
     yield DeploysAllowed(book, note, plan=order.plan)
     yield LogGroup(calls, mapped)
@@ -103,12 +105,11 @@ def app_steps(
         yield VersionCommand(calls, versions, wanted, name, words)
     # what has run is noted before another release serves
     schema = schema_of(mapped.release)
-    yield MigrationsRecorded(book, schema, force=order.force)
-    yield LiveAlias(calls, versions, wanted, mapped.health, mapped.block.canary)
+    yield MigrationsRecorded(book, schema, force=order.force, risks=partial(risks_of, mapped.release))
+    yield LiveAlias(place, versions, wanted, mapped.health, mapped.block.canary)
     if mapped.block.reserved is not None or (live or {}).get("Concurrency"):
         yield Concurrency(calls, mapped, live)
     yield FunctionUrl(calls, mapped, exists=exists)
-    place = FunctionPlace(calls, mapped.block, target, app.name)
     for job, times in mapped.schedules.items():
         yield place.rule(job, times)
     allowed = {**for_url(mapped.block), **place.for_jobs(mapped.schedules)}

@@ -158,7 +158,7 @@ def steps_back(
     note(f"{app} goes back to release {release.release}; {with_secrets(calls, target, about)}")
     wanted = RecordedVersion(release.release, version)
     health = HealthQuestion(**{**about["health"], "expect": tuple(about["health"]["expect"])})
-    steps: list[PlatformStep] = [LiveAlias(calls, versions, wanted, health, None, stays=STAYS_NEW)]
+    steps: list[PlatformStep] = [LiveAlias(place, versions, wanted, health, None, stays=STAYS_NEW)]
     rules = [place.rule(job, times) for job, times in about["times"].items()]
     steps += rules
     steps.append(FunctionPermissions(place, place.for_jobs(about["times"]), among=OURS_JOBS))
