@@ -94,8 +94,7 @@ def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
     are_there(c, release)
     with part_of(c, app, "command"):
         chores.all_of(c, app, release, check_deploy=check_deploy)
-    if c.planning or c.dry_build:
-        tell_pending(c, release)
+    tell_pending(c, release)
     if app.static and not c.dry_build:
         releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
 

@@ -16,10 +16,17 @@ from roles.app import chores
 
 
 def tell_pending(c: Host, release: Release) -> None:
-    """Have reports say what the pending migrations of a release do. A plan asks only a release that has been built."""
+    """Have reports of plans and dry builds say what the pending migrations of a release do.
+
+    A plan asks only a release that has been built. A deploy has the same steps, which ask nothing: it migrates.
+    """
     questions = list(questions_of(release))
     migrations = schema_of(release)
     if not questions and not migrations:
+        return
+    if not c.planning and not c.dry_build:
+        for _ in questions or [[]]:
+            pending_migrations.pending_migrations(c, release.home, release.id, [])
         return
     if c.dry_build and chores.asks_alembic(release):
         files.copy(c, chores.ASKING, to=f"{release.path}/.prov/{chores.ASKING}", mode=0o644)

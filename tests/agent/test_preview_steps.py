@@ -143,3 +143,11 @@ def test_deploys_hear_of_previews_whose_days_are_over(host: PreviewHost) -> None
     record = host.srv / "shop-x/preview.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "until": "2026-01-01T00:00:00Z"}))
     assert json.loads(host.run(ChangesAllowed())[0].stdout)["past"] == ["shop-x"]
+
+
+def test_looking_for_previews_declares_nothing(host: PreviewHost) -> None:
+    # the folder of an application that left the inventory stayed, as something had been looked for in it
+    host.run(Directory("/srv/other"), File("/srv/other/settings", "x"))
+    assert "folder /srv/other" in host.undeclared(ChangesAllowed())
+    host.run(ChangesAllowed(), Prune(), whole=True)
+    assert not (host.srv / "other").exists()

@@ -50,6 +50,7 @@ def read_preview(host: "System", name: str) -> Optional[Dict[str, Any]]:
 def read_previews(host: "System") -> Dict[str, Dict[str, Any]]:
     """Return the records of all previews by name. A damaged one has "damaged" only, with why."""
     found: Dict[str, Dict[str, Any]] = {}
+    looked = set(host.files.looked)
     for name in host.files.list(HOME) if host.files.exists(HOME) else []:
         try:
             record = read_preview(host, name)
@@ -57,6 +58,8 @@ def read_previews(host: "System") -> Dict[str, Dict[str, Any]]:
             record = {"damaged": "%s: %s" % (path_of(name), error)}
         if record is not None:
             found[name] = record
+    # the folders of applications that left the inventory are not declared by this
+    host.files.looked.intersection_update(looked)
     return found
 
 
