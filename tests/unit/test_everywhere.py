@@ -42,6 +42,8 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """Runs the command line in a copy of the example."""
     shutil.copytree(EXAMPLES / "everywhere", tmp_path / "board", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "board/inventory/base.tar").touch()
+    # its build calls uv, which is installed with prov
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     monkeypatch.chdir(tmp_path / "board")
     return command_line(monkeypatch, capsys)
 
