@@ -334,6 +334,8 @@ def test_an_account_that_the_authority_has_forgotten_is_made_again(host: Host, s
 @pytest.mark.parametrize(
     "said",
     [
+        "Unable to register an account with ACME server. Error returned by the ACME server: JWS has an invalid "
+        "anti-replay nonce: 5E5Nh",
         "urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce",
         # certbot.display.util.describe_acme_error: without the kind
         "The client sent an unacceptable anti-replay nonce :: JWS has an invalid anti-replay nonce: fysWx",

@@ -16,8 +16,9 @@ from acme_files import HOME, Failed, Found, Wanted, digest_of, leaf, openssl, pa
 
 #: how often an order is tried again at once: authorities may refuse a nonce at any time (RFC 8555, 6.5)
 NONCES = 3
-#: how an authority says so: certbot leaves out the kind of an error, and says what its library knows of it
-BAD_NONCE = re.compile(r"badNonce|unacceptable anti-replay nonce")
+#: how an authority says so: certbot leaves out the kind of an error, and says what its library knows of it; of an
+#: account that is made, it says the authority's own words (those of Boulder and Pebble)
+BAD_NONCE = re.compile(r"badNonce|(?:unacceptable|invalid) anti-replay nonce")
 #: how an authority says that it does not know the account (RFC 8555, 6.7), with certbot's words around it or without
 UNKNOWN_ACCOUNT = re.compile(
     r"accountDoesNotExist|unable to find existing account|Account \S+ not found", re.IGNORECASE
