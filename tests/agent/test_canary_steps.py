@@ -32,6 +32,7 @@ from provision.steps.debconf import Answers
 from provision.steps.fetch import Download, Unpack
 from provision.steps.files import File
 from provision.steps.passwords import PasswordFile
+from provision.steps.pending_migrations import PendingMigrations
 from provision.steps.postgres import DatabaseRole
 from provision.steps.postgres_passwords import MadePassword
 from provision.steps.python import Venv
@@ -40,6 +41,7 @@ from provision.steps.script import Script
 from provision.steps.service_environment import EnvironmentFile
 from provision.steps.ssh import ClientDropIn, SshdDropIn
 from provision.steps.support.execution import Execution
+from provision.steps.support.user_processes import UserProcess
 from provision.steps.text import IniValue
 from provision.steps.unit_files import DropIn, Unit
 from provision.steps.user_units import UserUnit
@@ -58,6 +60,12 @@ STEPS: dict[str, Make] = {
     "Command.stdin": lambda at, s: Command(SHOWS, stdin=s, **REASON),
     "Command.credentials": lambda at, s: Command(
         ["sh", "-c", 'cat "$CREDENTIALS_DIRECTORY/A"; exit 3'], credentials={"A": s}, **REASON
+    ),
+    "PendingMigrations.environment": lambda at, s: PendingMigrations(
+        f"{at}/h", "r", [], SHOWS, environment={"A": s}
+    ),
+    "PendingMigrations.credentials": lambda at, s: PendingMigrations(
+        f"{at}/h", "r", [], ["sh", "-c", 'cat "$CREDENTIALS_DIRECTORY/A" >&2; exit 3'], credentials={"A": s}
     ),
     "Credential.content": lambda at, s: Credential(f"{at}/c", "c", s),
     "Script.credentials": lambda at, s: Script(
@@ -102,6 +110,7 @@ HARMLESS = (
     "PasswordFile",
     "Venv",
     "EnvironmentFile",
+    "PendingMigrations",
 )
 
 
@@ -112,7 +121,10 @@ def taking_secrets() -> Iterator[str]:
         for cls in vars(module).values():
             if inspect.isclass(cls) and issubclass(cls, Step) and cls.__module__ == module.__name__:
                 for field in fields(cls):
-                    if cls is not Execution and Kind(resolved(cls, field.name, field.type)).secret:
+                    if (
+                        cls not in (Execution, UserProcess)
+                        and Kind(resolved(cls, field.name, field.type)).secret
+                    ):
                         yield f"{cls.__name__}.{field.name}"
 
 
