@@ -140,7 +140,8 @@ RACES ?= 1000
 DRAWS ?= 200
 DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_databases.py tests/lab/test_packages.py
 # of these, `make test` runs a sample
-SAMPLED ?= tests/lab/test_changed_fronts.py tests/lab/test_deploy.py tests/lab/test_encrypted_credentials.py tests/lab/test_exactness.py tests/lab/test_like_ansible.py \
+SAMPLED ?= tests/lab/test_acme_previews.py tests/lab/test_commands_python.py tests/lab/test_whole_applications.py \
+	tests/lab/test_changed_fronts.py tests/lab/test_deploy.py tests/lab/test_encrypted_credentials.py tests/lab/test_exactness.py tests/lab/test_like_ansible.py \
 	tests/lab/test_board_everywhere.py tests/lab/test_own_server.py tests/lab/test_postgres.py tests/lab/test_prov_test.py tests/lab/test_servers.py \
 	tests/lab/test_steps_more.py tests/lab/test_traffic.py tests/lab/test_unit_kinds.py tests/lab/test_used_services.py \
 	tests/agent/test_cases.py tests/unit/test_ecs.py tests/unit/test_kubernetes_deploy.py tests/unit/test_kubernetes_releases.py tests/unit/test_lambda.py \

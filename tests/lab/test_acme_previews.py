@@ -16,6 +16,7 @@ NAME = "t-acme-preview"
 ORDER = ["--app", "hello", "--ref", "x", "--yes"]
 
 
+@pytest.mark.at_length
 def test_a_preview_has_a_certificate_of_the_same_authority(
     lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

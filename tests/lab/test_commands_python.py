@@ -76,6 +76,7 @@ def test_from_a_bare_host_to_an_environment_in_one_plan(bench: Bench) -> None:
     assert on(NAME, "/srv/by-pip/bin/python", "-c", "import click; print(click.__name__)") == "click"
 
 
+@pytest.mark.at_length
 def test_uv_gives_the_same_result_and_repairs_it(bench: Bench) -> None:
     c = Collected()
     python.uv(cast(Host, c))

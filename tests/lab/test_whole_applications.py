@@ -205,6 +205,7 @@ def keeps_its_secret(project: Project) -> None:
     assert on(NAME, "sh", "-c", "grep -c c4n4ry /etc/prov/shop.env || true") == "0"
 
 
+@pytest.mark.at_length
 def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     host = lab_hosts.one(NAME)
     deployed(project)
