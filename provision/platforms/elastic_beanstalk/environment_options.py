@@ -23,7 +23,7 @@ EB = "aws:elasticbeanstalk:"
 VARIABLES, SECRETS = f"{EB}application:environment", f"{EB}application:environmentsecrets"
 STATIC = f"{EB}environment:proxy:staticfiles"
 HTTPS = "aws:elbv2:listener:443"
-#: namespaces of which everything is declared or goes
+#: namespaces in which an option that is not declared is removed
 WHOLE = (VARIABLES, SECRETS, STATIC, HTTPS)
 #: what a release brings along, and going back to it brings back
 PROCESS = f"{EB}environment:process:default"

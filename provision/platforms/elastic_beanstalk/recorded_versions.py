@@ -189,7 +189,7 @@ def steps_back(
 
 @dataclass(frozen=True)
 class BackInPlace:
-    """Where an application goes back. about: of the release.  pair: its environments, of which one serves."""
+    """Goes back to a release. about: of that release.  pair: the application's environments; one of them serves."""
 
     calls: BeanstalkCalls
     application: str

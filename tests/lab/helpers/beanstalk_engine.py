@@ -20,7 +20,9 @@ VENV = Path("/var/app/venv/staging-LQM1lest")
 VARIABLES = Path("/opt/elasticbeanstalk/deployment/env")
 LOG = Path("/var/log/eb-engine.log")
 UNITS = Path("/etc/systemd/system")
-WANTED = json.loads(Path("/root/wanted.json").read_text())
+#: where it is, with what it is given
+HERE = Path(__file__).parent
+WANTED = json.loads((HERE / "wanted.json").read_text())
 UNIT = """[Service]
 User=webapp
 WorkingDirectory=/var/app/current
@@ -85,7 +87,7 @@ def hooks(kind: str, folder: Path) -> None:
 def unpacked() -> None:
     """The bundle in staging, as the application's user has it."""
     shutil.rmtree(STAGING, ignore_errors=True)
-    with zipfile.ZipFile("/root/bundle.zip") as bundle:
+    with zipfile.ZipFile(HERE / "bundle.zip") as bundle:
         for info in bundle.infolist():
             path = Path(bundle.extract(info, STAGING))
             path.chmod((info.external_attr >> 16) & 0o777)

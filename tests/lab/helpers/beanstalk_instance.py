@@ -16,6 +16,8 @@ from helpers.hosts import Hosts, on
 #: the platform's part on the instance
 ENGINE = (Path(__file__).parent / "beanstalk_engine.py").read_text(encoding="utf-8")
 STATIC = "aws:elasticbeanstalk:environment:proxy:staticfiles"
+#: where that is on the host, with what it is given
+FOLDER = "/opt/engine"
 #: characters of a piece of a file that goes over by a command's arguments
 PIECE = 60_000
 
@@ -29,10 +31,12 @@ class BeanstalkInstance:
         self.leader = True
         on(name, "apt-get", "install", "-qy", "nginx", "python3-venv", timeout=300)
         on(name, "useradd", "--system", "--create-home", "webapp")
-        self.put("/root/engine.py", ENGINE.encode())
+        on(name, "mkdir", "-p", FOLDER)
+        self.put("engine.py", ENGINE.encode())
 
-    def put(self, path: str, data: bytes) -> None:
-        """Write a file."""
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file beside the platform's part."""
+        path = f"{FOLDER}/{name}"
         text = base64.b64encode(data).decode()
         on(self.name, "sh", "-c", 'rm -f "$1" "$1.64"', "sh", path)
         for at in range(0, len(text), PIECE):
@@ -41,9 +45,9 @@ class BeanstalkInstance:
 
     def run(self, bundle: bytes, options: Mapping[tuple[str, str], str], variables: Mapping[str, str]) -> str:
         """Run a bundle, and return what the platform says if it fails."""
-        self.put("/root/bundle.zip", bundle)
+        self.put("bundle.zip", bundle)
         static = {name: value for (namespace, name), value in options.items() if namespace == STATIC}
         wanted = {"static": static, "variables": dict(variables), "leader": self.leader}
-        self.put("/root/wanted.json", json.dumps(wanted).encode())
-        said = on(self.name, "python3", "/root/engine.py", timeout=300, check=False)
+        self.put("wanted.json", json.dumps(wanted).encode())
+        said = on(self.name, "python3", f"{FOLDER}/engine.py", timeout=300, check=False)
         return "" if said.endswith("deployed") else said.splitlines()[-1]
