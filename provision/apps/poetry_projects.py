@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
@@ -29,16 +29,12 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Edge:
-    """A package that something asks for. constraint: on its version.  marker: when; "" is always.
-
-    choice: the marker of one of several locked versions that the constraint allows.
-    """
+    """A package that something asks for. constraint: on its version.  marker: when; "" is always."""
 
     name: str
     constraint: str
     marker: str
     extras: tuple[str, ...]
-    choice: str = ""
 
 
 def needed_packages(lock: Table, project: Table) -> Iterator[tuple[Table, str]]:
@@ -51,31 +47,22 @@ def needed_packages(lock: Table, project: Table) -> Iterator[tuple[Table, str]]:
     for package in lock["package"]:
         locked.setdefault(canonicalize_name(package["name"]), []).append(package)
     ways: dict[tuple[str, str], set[frozenset[str]]] = {}
-    seen: set[tuple[Edge, frozenset[str]]] = set()
+    seen: set[tuple[tuple[str, str], frozenset[str], tuple[str, ...]]] = set()
     queue = deque((edge, frozenset[str]()) for edge in edges_of(dependencies_of(project), {}))
     while queue:
         edge, before = queue.popleft()
-        several = choices(locked.get(edge.name, []), edge)
-        if len(several) > 1:
-            queue.extend((each, before) for each in several)
-            continue
-        (package,) = candidates(locked[edge.name], edge)
-        key = (edge.name, package["version"])
-        way = before | {marker for marker in (edge.marker, edge.choice) if marker}
-        if (edge, way) in seen:
-            continue
-        seen.add((edge, way))
-        known = ways.setdefault(key, set())
-        if len(known) >= MOST_WAYS:
-            way = frozenset()
-        known.add(way)
-        with_extras = {canonicalize_name(extra): names for extra, names in package.get("extras", {}).items()}
-        optional = {
-            named(text): extra
-            for extra in edge.extras
-            for text in with_extras.get(canonicalize_name(extra), [])
-        }
-        queue.extend((found, way) for found in edges_of(package.get("dependencies", {}), optional))
+        for package, choice in chosen(locked.get(edge.name, []), edge):
+            key = (edge.name, package["version"])
+            way = before | {marker for marker in (edge.marker, choice) if marker}
+            if (key, way, edge.extras) in seen:
+                continue
+            seen.add((key, way, edge.extras))
+            known = ways.setdefault(key, set())
+            if len(known) >= MOST_WAYS:
+                way = frozenset()
+            known.add(way)
+            optional = optional_of(package, edge.extras)
+            queue.extend((found, way) for found in edges_of(package.get("dependencies", {}), optional))
     for (name, version), found in sorted(ways.items()):
         package = next(each for each in locked[name] if each["version"] == version)
         yield package, marker_of(found)
@@ -167,36 +154,37 @@ def conditions(name: str, made: Table) -> str:
     return joined(parts, "and")
 
 
-def candidates(locked: Sequence[Table], edge: Edge) -> Sequence[Table]:
-    """Return the locked packages that an edge allows; the only one is what it means."""
-    if len(locked) == 1:
-        return locked
-    allowed = specifiers_of(edge.constraint)
-    return [package for package in locked if package["version"] in allowed]
+def optional_of(package: Table, extras: Sequence[str]) -> dict[str, str]:
+    """Return the optional packages that extras of a locked one ask for, each with its extra."""
+    known = {canonicalize_name(extra): names for extra, names in package.get("extras", {}).items()}
+    return {named(text): extra for extra in extras for text in known.get(canonicalize_name(extra), [])}
 
 
-def choices(locked: Sequence[Table], edge: Edge) -> list[Edge]:
-    """Return one edge for each locked version that an edge may mean, the newest first, each for its versions of Python.
+def chosen(locked: Sequence[Table], edge: Edge) -> list[tuple[Table, str]]:
+    """Return the locked packages that an edge means, the newest first, each with the marker of its versions of Python.
 
-    Poetry locks the newest version for each Python: each holds below the oldest Python of the one before. Raises
-    ConfigError if they do not differ by that.
+    The only one has none. Of several, Poetry has locked the newest for each Python: each holds below the oldest Python
+    of the one before. Raises ConfigError if they do not differ by that.
     """
+    if len(locked) == 1:
+        return [(locked[0], "")]
     if not locked:
         raise ConfigError(f"{edge.name} is asked for, and not locked")
-    found = sorted(candidates(locked, edge), key=lambda package: Version(package["version"]), reverse=True)
+    allowed = specifiers_of(edge.constraint)
+    found = [package for package in locked if package["version"] in allowed]
     if len(found) == 1:
-        return [edge]
+        return [(found[0], "")]
+    found.sort(key=lambda package: Version(package["version"]), reverse=True)
     oldest = [oldest_python(package) for package in found]
     if not found or oldest != sorted(set(oldest), reverse=True):
         raise ConfigError(
             f"{edge.name} is locked in {len(locked)} versions, and which one is meant is not read"
         )
-    edges = []
-    for at, package in enumerate(found):
-        bounds = [f">={oldest[at]}", *([f"<{oldest[at - 1]}"] if at else [])]
-        marker = joined([python_marker(one) for one in map(Specifier, bounds)], "and")
-        edges.append(replace(edge, constraint=package["version"], choice=marker))
-    return edges
+    markers = []
+    for at, since in enumerate(oldest):
+        bounds = [f">={since}", *([f"<{oldest[at - 1]}"] if at else [])]
+        markers.append(joined([python_marker(one) for one in map(Specifier, bounds)], "and"))
+    return list(zip(found, markers, strict=True))
 
 
 def oldest_python(package: Table) -> Version:
