@@ -25,10 +25,10 @@ from provision.platforms.ecs.service_block import ServiceBlock, service_block
 from provision.platforms.ecs.task_definitions import Document, document_of, with_versions
 from provision.platforms.platform_model import EarlierRelease, Steps
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.record_reading import GONE, obstacle_in, refuse_unserved, without_secrets
 from provision.platforms.release_steps import ReleaseBook, ReleaseRecorded
-from provision.steps.base import listed
 from provision.system.memory.records import TEXT
-from provision.system.shapes import Misshapen, flag, having, listing, mapping, number
+from provision.system.shapes import flag, having, listing, mapping, number
 from provision.values import dataclass
 
 SECRET = having({"name": TEXT, "valueFrom": TEXT})
@@ -45,7 +45,6 @@ ABOUT = having(
         "migrations": listing(TEXT),
     }
 )
-GONE = "Check out the earlier state of your project and run prov deploy."
 
 
 def about_of(mapped: MappedService, migrations: Sequence[str]) -> dict[str, Any]:
@@ -79,13 +78,12 @@ def obstacles(host: InventoryHost, abouts: Mapping[str, Mapping[str, Any]]) -> d
 
 def obstacle(about: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
     """Return why an instance can't be served again; "" if it can. parameters: of the target, by path."""
-    try:
-        found = ABOUT(copy.deepcopy(dict(about)))
-    except Misshapen as error:
-        return f"its record is damaged: {error}"
-    wanted = {path_of(each) for document in found["documents"].values() for each in secrets_of(document)}
-    missing = sorted(path.rpartition("/")[2] for path in wanted if path not in parameters)
-    return f"it needs secrets that are gone: {listed(missing, most=20)}" if missing else ""
+
+    def further(found: dict[str, Any]) -> str:
+        wanted = {path_of(each) for document in found["documents"].values() for each in secrets_of(document)}
+        return without_secrets(sorted(path.rpartition("/")[2] for path in wanted if path not in parameters))
+
+    return obstacle_in(ABOUT, about, further)
 
 
 def secrets_of(document: Document) -> list[dict[str, str]]:
@@ -118,8 +116,7 @@ def steps_back(
     app, about = release.app, release.about
     note(f"{app} goes back to release {release.release}; secrets keep their values of now")
     parameters = calls.parameters(parameters_of(target))
-    if why := obstacle(about, parameters):
-        raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
+    refuse_unserved(release, obstacle(about, parameters))
     versions = {
         path.rpartition("/")[2]: int(each["Version"])
         for path, each in parameters.items()

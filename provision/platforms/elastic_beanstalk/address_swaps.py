@@ -11,10 +11,10 @@ from provision.platforms.elastic_beanstalk.environment_steps import EnvironmentS
 from provision.platforms.elastic_beanstalk.environment_waits import (
     GRACE,
     Events,
-    HealthPath,
     wait_healthy,
     wait_ready,
 )
+from provision.platforms.health_paths import HealthPath
 from provision.platforms.platform_run import Note
 from provision.steps.base import Change, Diff
 

@@ -21,11 +21,11 @@ from provision.platforms.elastic_beanstalk.environment_options import (
 from provision.platforms.elastic_beanstalk.environment_waits import (
     GRACE,
     Events,
-    HealthPath,
     unhealthy,
     wait_healthy,
     wait_ready,
 )
+from provision.platforms.health_paths import HealthPath
 from provision.platforms.platform_run import Note
 from provision.platforms.release_steps import ReleaseBook
 from provision.steps.base import Change, Diff

@@ -33,7 +33,6 @@ from provision.platforms.elastic_beanstalk.environment_steps import (
     EnvironmentWanted,
     HealthAnswers,
 )
-from provision.platforms.elastic_beanstalk.environment_waits import HealthPath
 from provision.platforms.elastic_beanstalk.mapped_environments import MappedEnvironment, mapped_environments
 from provision.platforms.elastic_beanstalk.recorded_versions import (
     about_of,
@@ -41,6 +40,7 @@ from provision.platforms.elastic_beanstalk.recorded_versions import (
     serving_before,
 )
 from provision.platforms.elastic_beanstalk.source_bundle import label_of
+from provision.platforms.health_paths import HealthPath
 from provision.platforms.platform_model import DeployOrder, Steps
 from provision.platforms.platform_run import Note, PlatformStep
 from provision.platforms.release_steps import (

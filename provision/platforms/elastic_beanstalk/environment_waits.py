@@ -15,8 +15,8 @@ from typing import Any
 from provision.errors import ProvError
 from provision.inventory.fields import encoded
 from provision.platforms.elastic_beanstalk.beanstalk_calls import BeanstalkCalls
+from provision.platforms.health_paths import HealthPath
 from provision.platforms.platform_run import Note
-from provision.values import dataclass
 
 #: seconds between looks, and between requests for the health path
 PERIOD, PAUSE = 5.0, 1.0
@@ -28,20 +28,6 @@ ANSWER = 10
 FAILURES = ("ERROR", "FATAL")
 #: events of a failure that are shown
 SHOWN = 8
-HEALTHY = range(200, 400)
-
-
-@dataclass(frozen=True)
-class HealthPath:
-    """How a release is asked whether it serves. domain: as which.  expect: statuses; none for 200 to 399.
-
-    seconds: in which it must answer.
-    """
-
-    path: str
-    domain: str
-    expect: tuple[int, ...]
-    seconds: int
 
 
 class Events:
@@ -110,7 +96,7 @@ def wait_healthy(health: HealthPath, cname: str, pause: Callable[[float], None] 
     end, url = time.monotonic() + health.seconds, f"http://{cname}{encoded(health.path)}"
     while True:
         said = answer_of(url, health.domain)
-        if isinstance(said, int) and said in (health.expect or HEALTHY):
+        if health.is_good(said):
             return
         if time.monotonic() >= end:
             what = f"answers {said}" if isinstance(said, int) else f"can't be asked: {said}"

@@ -5,7 +5,6 @@ Sizes, network, roles and how instances are changed stay as the inventory says n
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -35,19 +34,17 @@ from provision.platforms.elastic_beanstalk.environment_steps import (
     EnvironmentWanted,
     HealthAnswers,
 )
-from provision.platforms.elastic_beanstalk.environment_waits import HealthPath
 from provision.platforms.elastic_beanstalk.mapped_environments import MOST_COMMANDS
+from provision.platforms.health_paths import HEALTH, HealthPath
 from provision.platforms.platform_model import EarlierRelease, Steps
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.record_reading import obstacle_in, refuse_unserved, without_secrets
 from provision.platforms.release_steps import ReleaseBook, ReleaseRecorded
 from provision.steps.base import listed
 from provision.system.memory.records import TEXT
-from provision.system.shapes import Misshapen, having, items, listing, number
+from provision.system.shapes import having, items, listing
 from provision.values import dataclass
 
-HEALTH = having(
-    {"path": TEXT, "domain": TEXT, "expect": listing(number(100, 599)), "seconds": number(0, 1 << 31)}
-)
 ABOUT = having(
     {
         "version": TEXT,
@@ -56,7 +53,6 @@ ABOUT = having(
         "migrations": listing(TEXT),
     }
 )
-GONE = "Check out the earlier state of your project and run prov deploy."
 
 
 def about_of(label: str, options: Options, health: HealthPath, migrations: Sequence[str]) -> dict[str, Any]:
@@ -64,13 +60,7 @@ def about_of(label: str, options: Options, health: HealthPath, migrations: Seque
     own = [
         [*key, value] for key, value in sorted(options.items()) if is_of_release(key) and key[1] != VERSIONS
     ]
-    asked = {
-        "path": health.path,
-        "domain": health.domain,
-        "expect": list(health.expect),
-        "seconds": health.seconds,
-    }
-    return {"version": label, "options": own, "health": asked, "migrations": list(migrations)}
+    return {"version": label, "options": own, "health": health.record, "migrations": list(migrations)}
 
 
 def instance_of(about: Mapping[str, Any]) -> str:
@@ -95,17 +85,18 @@ def obstacles(host: InventoryHost, abouts: Mapping[str, Mapping[str, Any]]) -> d
 
 def obstacle(about: Mapping[str, Any], parameters: Mapping[str, Any], versions: set[str]) -> str:
     """Return why an instance can't be served again; "" if it can. parameters: of the target, by path."""
-    try:
-        found = ABOUT(copy.deepcopy(dict(about)))
-    except Misshapen as error:
-        return f"its record is damaged: {error}"
-    if found["version"] not in versions:
-        return f"its version {found['version']} was removed from Elastic Beanstalk"
-    wanted = [
-        value.partition(":parameter")[2] for namespace, _, value in found["options"] if namespace == SECRETS
-    ]
-    missing = sorted(path.rpartition("/")[2] for path in wanted if path not in parameters)
-    return f"it needs secrets that are gone: {listed(missing, most=20)}" if missing else ""
+
+    def further(found: dict[str, Any]) -> str:
+        if found["version"] not in versions:
+            return f"its version {found['version']} was removed from Elastic Beanstalk"
+        wanted = [
+            value.partition(":parameter")[2]
+            for namespace, _, value in found["options"]
+            if namespace == SECRETS
+        ]
+        return without_secrets(sorted(path.rpartition("/")[2] for path in wanted if path not in parameters))
+
+    return obstacle_in(ABOUT, about, further)
 
 
 def options_before(
@@ -163,11 +154,9 @@ def steps_back(
     application = block.application or environment_name(target, app)
     name = block.environment or environment_name(target, app)
     parameters = calls.parameters(parameters_of(target))
-    why = obstacle(about, parameters, set(calls.versions(application)))
     path = f"{parameters_of(target)}/{app}"
-    why = why or strange_secrets(about, path)
-    if why:
-        raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
+    why = obstacle(about, parameters, set(calls.versions(application)))
+    refuse_unserved(release, why or strange_secrets(about, path))
     pair = pair_of(calls, name, block.cname or name.lower(), application, target)
     if pair.serving not in pair.live:
         raise ProvError(
@@ -178,8 +167,7 @@ def steps_back(
     environment = BackInPlace(calls, application, about, pair, block, book).step(
         options_before(about, now, parameters, path)
     )
-    asked = about["health"]
-    health = HealthPath(asked["path"], asked["domain"], tuple(asked["expect"]), asked["seconds"])
+    health = HealthPath.recorded(about["health"])
     steps: list[PlatformStep] = [environment, HealthAnswers(health, environment, book, release.instance)]
     if isinstance(environment, BlueGreenState):
         steps.append(AddressSwapped(calls, app, environment, health))

@@ -26,10 +26,10 @@ from provision.platforms.kubernetes.pod_templates import SECRETS, secrets_digest
 from provision.platforms.kubernetes.rollouts import of_job
 from provision.platforms.platform_model import EarlierRelease, Steps
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.record_reading import GONE, obstacle_in, refuse_unserved, without_secrets
 from provision.platforms.release_steps import ReleaseBook, ReleaseRecorded
-from provision.steps.base import listed
 from provision.system.memory.records import TEXT
-from provision.system.shapes import Misshapen, having, listing, mapping
+from provision.system.shapes import having, listing, mapping
 
 #: kinds that a release has of its own
 KINDS = ("ConfigMap", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "CronJob")
@@ -37,7 +37,6 @@ DOCUMENT = having(
     {"kind": TEXT, "metadata": having({"name": TEXT, "namespace": TEXT, "labels": mapping(TEXT)})}
 )
 ABOUT = having({"objects": listing(DOCUMENT), "secrets": mapping(listing(TEXT)), "migrations": listing(TEXT)})
-GONE = "Check out the earlier state of your project and run prov deploy."
 
 
 def about_of(objects: Sequence[ClusterObject], migrations: Sequence[str]) -> dict[str, Any]:
@@ -76,14 +75,13 @@ def obstacles(
 
 def obstacle(about: Mapping[str, Any], live: Mapping[str, Mapping[str, str]]) -> str:
     """Return why an instance can't be served again; "" if it can. live: secrets of the target, by Secret."""
-    try:
-        found = ABOUT(copy.deepcopy(dict(about)))
-    except Misshapen as error:
-        return f"its record is damaged: {error}"
-    missing = [
-        key for name, keys in found["secrets"].items() for key in keys if key not in live.get(name, {})
-    ]
-    return f"it needs secrets that are gone: {listed(missing, most=20)}" if missing else ""
+    return obstacle_in(
+        ABOUT,
+        about,
+        lambda found: without_secrets(
+            [key for name, keys in found["secrets"].items() for key in keys if key not in live.get(name, {})]
+        ),
+    )
 
 
 def secrets_now(calls: ClusterCalls, target: str) -> dict[str, dict[str, str]]:
@@ -109,8 +107,7 @@ def steps_back(
     for kind in (*KINDS, "Secret", "Job"):
         live.update({(kind, each["metadata"]["name"]): each for each in calls.list(kind, labels)})
     secrets = {name: each.get("data") or {} for (kind, name), each in live.items() if kind == "Secret"}
-    if why := obstacle(release.about, secrets):
-        raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
+    refuse_unserved(release, obstacle(release.about, secrets))
     wanted = [*secret_objects(release, live), *workloads(release, target, namespace, secrets)]
     steps: list[PlatformStep] = [
         AppliedObject(calls, each, live.get((each.kind, each.name))) for each in wanted

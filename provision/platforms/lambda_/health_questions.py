@@ -10,25 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from provision.errors import ProvError
+from provision.platforms.health_paths import HealthPath
 from provision.platforms.lambda_.function_calls import FunctionCalls
 from provision.values import dataclass
 
 #: seconds between requests for the health path of a release that starts
 PAUSE = 1.0
-HEALTHY = range(200, 400)
 
 
 @dataclass(frozen=True)
-class HealthQuestion:
-    """A request for the health path. domain: that it is asked of.  expect: good statuses; () for all of HEALTHY.
-
-    seconds: within which it must answer well.
-    """
-
-    path: str
-    domain: str
-    expect: tuple[int, ...]
-    seconds: int
+class HealthQuestion(HealthPath):
+    """A request for the health path."""
 
     @property
     def event(self) -> dict[str, Any]:
@@ -83,7 +75,7 @@ class HealthQuestion:
             except ProvError as error:
                 raise ProvError(error.message, hint=error.hint or stays) from None
             status = answer.get("statusCode") if isinstance(answer, dict) else None
-            if status in (self.expect or HEALTHY):
+            if self.is_good(status):
                 return
             if time.monotonic() >= end:
                 body = str(answer.get("body", ""))[:200] if isinstance(answer, dict) else str(answer)[:200]

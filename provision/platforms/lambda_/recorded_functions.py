@@ -5,7 +5,6 @@ A version does not change: going back to a release is having its version serve. 
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from provision.inventory import InventoryHost
 from provision.platforms.aws_records import AwsRecords
 from provision.platforms.aws_release import parameters_of
 from provision.platforms.aws_steps import SecretParameter, other_rules
+from provision.platforms.health_paths import HEALTH
 from provision.platforms.lambda_.alias_steps import STAYS_NEW, LiveAlias
 from provision.platforms.lambda_.function_block import FunctionBlock, function_block
 from provision.platforms.lambda_.function_calls import FunctionCalls
@@ -29,15 +29,13 @@ from provision.platforms.lambda_.request_steps import OURS_JOBS, FunctionPermiss
 from provision.platforms.lambda_.version_steps import named_in
 from provision.platforms.platform_model import EarlierRelease, Steps
 from provision.platforms.platform_run import Note, PlatformStep
+from provision.platforms.record_reading import GONE, obstacle_in, refuse_unserved, without_secrets
 from provision.platforms.release_steps import ReleaseBook, ReleaseRecorded
 from provision.steps.base import listed
 from provision.system.memory.records import TEXT
-from provision.system.shapes import Misshapen, having, listing, mapping, number
+from provision.system.shapes import having, listing, mapping, number
 from provision.values import dataclass
 
-HEALTH = having(
-    {"path": TEXT, "domain": TEXT, "expect": listing(number(100, 599)), "seconds": number(0, 1 << 31)}
-)
 ABOUT = having(
     {
         "function": TEXT,
@@ -50,7 +48,6 @@ ABOUT = having(
         "migrations": listing(TEXT),
     }
 )
-GONE = "Check out the earlier state of your project and run prov deploy."
 #: parameters that one request may ask for: GetParameters
 AT_ONCE = 10
 
@@ -75,19 +72,13 @@ def about_of(
 ) -> dict[str, Any]:
     """Return what going back to a release takes: no value of a secret."""
     release, key, config = newest.named()
-    health = mapped.health
     return {
         "function": mapped.name,
         "release": release,
         "key": key,
         "config": config,
         "secrets": {each.path: each.version for each in parameters},
-        "health": {
-            "path": health.path,
-            "domain": health.domain,
-            "expect": list(health.expect),
-            "seconds": health.seconds,
-        },
+        "health": mapped.health.record,
         "times": mapped.schedules,
         "migrations": list(migrations),
     }
@@ -117,14 +108,13 @@ def obstacles(host: InventoryHost, abouts: Mapping[str, Mapping[str, Any]]) -> d
 
 def obstacle(calls: FunctionCalls, versions: FunctionVersions, about: Mapping[str, Any]) -> str:
     """Return why an instance can't be served again; "" if it can. Raises CloudError. versions: of its function."""
-    try:
-        found = ABOUT(copy.deepcopy(dict(about)))
-    except Misshapen as error:
-        return f"its record is damaged: {error}"
-    if versions.of(named_in(found)) is None:
-        return "its version of the function is gone"
-    missing = sorted(path.rpartition("/")[2] for path in gone(calls, found["secrets"]))
-    return f"it needs secrets that are gone: {listed(missing, most=20)}" if missing else ""
+
+    def further(found: dict[str, Any]) -> str:
+        if versions.of(named_in(found)) is None:
+            return "its version of the function is gone"
+        return without_secrets(sorted(path.rpartition("/")[2] for path in gone(calls, found["secrets"])))
+
+    return obstacle_in(ABOUT, about, further)
 
 
 def gone(calls: FunctionCalls, secrets: Mapping[str, int]) -> list[str]:
@@ -151,13 +141,13 @@ def steps_back(
     app, about = release.app, release.about
     place = FunctionPlace(calls, block, target, app)
     versions = FunctionVersions(calls, place.name, exists=True)
-    why, version = obstacle(calls, versions, about), versions.of(named_in(about))
-    if why or version is None:
-        raise ProvError(f"release {release.release} of {app} can't be served again: {why}", hint=GONE)
+    refuse_unserved(release, obstacle(calls, versions, about))
+    version = versions.of(named_in(about))
+    assert version is not None, "obstacle() has looked for it"
     refuse_anothers(release, target)
     note(f"{app} goes back to release {release.release}; {with_secrets(calls, target, about)}")
     wanted = RecordedVersion(release.release, version)
-    health = HealthQuestion(**{**about["health"], "expect": tuple(about["health"]["expect"])})
+    health = HealthQuestion.recorded(about["health"])
     steps: list[PlatformStep] = [LiveAlias(place, versions, wanted, health, None, stays=STAYS_NEW)]
     rules = [place.rule(job, times) for job, times in about["times"].items()]
     steps += rules
